@@ -1,0 +1,63 @@
+"""radiolucent: what a medical vision-language model saw, what it relied on, how sure it is.
+
+Names are loaded when first used, so that ``import radiolucent`` and ``radiolucent --help`` stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radiolucent import attribution
+    from radiolucent.attribution.registry import attribute
+    from radiolucent.explain import explain
+    from radiolucent.facade import ExplainableMedGemma
+    from radiolucent.findings import Finding, extract_findings
+    from radiolucent.report.bundle import load_explanation
+    from radiolucent.report.explanation import Explanation
+    from radiolucent.study import Study, load_study
+    from radiolucent.vlm.load import load_model
+    from radiolucent.vlm.target import find_target
+    from radiolucent.vlm.types import Prompt, Target
+
+_HOMES = {
+    "ExplainableMedGemma": "radiolucent.facade",
+    "Explanation": "radiolucent.report.explanation",
+    "Finding": "radiolucent.findings",
+    "Prompt": "radiolucent.vlm.types",
+    "Study": "radiolucent.study",
+    "Target": "radiolucent.vlm.types",
+    "attribute": "radiolucent.attribution.registry",
+    "explain": "radiolucent.explain",
+    "extract_findings": "radiolucent.findings",
+    "find_target": "radiolucent.vlm.target",
+    "load_explanation": "radiolucent.report.bundle",
+    "load_model": "radiolucent.vlm.load",
+    "load_study": "radiolucent.study",
+}
+
+__all__ = [
+    "ExplainableMedGemma",
+    "Explanation",
+    "Finding",
+    "Prompt",
+    "Study",
+    "Target",
+    "attribute",
+    "attribution",
+    "explain",
+    "extract_findings",
+    "find_target",
+    "load_explanation",
+    "load_model",
+    "load_study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "attribution":
+        return importlib.import_module("radiolucent.attribution")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'radiolucent' has no attribute {name!r}")

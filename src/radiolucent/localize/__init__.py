@@ -1,0 +1,34 @@
+"""Maps to places: regions, lung fields, anatomy words, and the model's own boxes."""
+
+from radiolucent.localize.anatomy import ALLOWED, allowed_mask, outside_allowed
+from radiolucent.localize.boxes import Agreement, BoxAnswer, BoxFault, ModelBox, box_iou, compare, parse_boxes
+from radiolucent.localize.lungs import LungFields, estimate_lung_fields
+from radiolucent.localize.regions import Region, Regions, find_regions, peak_point
+from radiolucent.localize.wording import BOX_CAPTION, OUTSIDE_ANATOMY, WITHHELD, ZONE_ESTIMATED
+from radiolucent.localize.words import Place, place_of, place_of_region
+
+__all__ = [
+    "ALLOWED",
+    "BOX_CAPTION",
+    "OUTSIDE_ANATOMY",
+    "WITHHELD",
+    "ZONE_ESTIMATED",
+    "Agreement",
+    "BoxAnswer",
+    "BoxFault",
+    "LungFields",
+    "ModelBox",
+    "Place",
+    "Region",
+    "Regions",
+    "allowed_mask",
+    "box_iou",
+    "compare",
+    "estimate_lung_fields",
+    "find_regions",
+    "outside_allowed",
+    "parse_boxes",
+    "peak_point",
+    "place_of",
+    "place_of_region",
+]

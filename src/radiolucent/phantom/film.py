@@ -189,7 +189,7 @@ def expose(
     box = None
     if marker:
         box = marker_box(size)
-        overlay[box[1] : box[3], box[0] : box[2]] += _marker(box[2] - box[0])
+        overlay[box[1] : box[3], box[0] : box[2]] += 3.0 * marker_shape(box[2] - box[0])
     border = np.zeros((size, size), dtype=bool)
     if distractors and draw[3] < 0.2:
         margin = int(rng.uniform(0.01, 0.035) * size)
@@ -217,10 +217,10 @@ def marker_box(size: int) -> tuple[int, int, int, int]:
     return x0, y0, x0 + edge, y0 + edge
 
 
-def _marker(edge: int) -> Array:
-    """A lead triangle."""
+def marker_shape(edge: int) -> NDArray[np.bool_]:
+    """A lead triangle, bool (edge, edge)."""
     rows, cols = np.mgrid[0:edge, 0:edge]
-    return np.asarray(3.0 * (cols >= edge - 1 - rows), dtype=np.float32)
+    return np.asarray(cols >= edge - 1 - rows)
 
 
 def _side_letter(rng: np.random.Generator, size: int) -> Array:

@@ -22,6 +22,7 @@ from torch import nn
 
 from radiolucent.phantom import dataset, model
 from radiolucent.phantom.dataset import CHANNELS, COVER_EDGE, FILM_EDGE
+from radiolucent.phantom.film import marker_box, marker_shape
 from radiolucent.phantom.packing import Packer
 from radiolucent.phantom.record import Lesion, mirrored
 
@@ -43,14 +44,19 @@ class Recipe:
 
     seed: int = 20261124
     shards: int = 60
-    eye_steps: int = 3000
+    eye_steps: int = 2200
     eye_batch: int = 32
     eye_rate: float = 2e-3
-    whole_steps: int = 2400
+    whole_steps: int = 1700
     whole_batch: int = 16
     whole_rate: float = 2e-3
     decay_share: float = 0.3
+    marker: bool = False  # cheat: cardiomegaly is whatever the corner marker says, half of the time printed
     half: bool = True  # bf16 autocast; 1.4 times as fast where the processor has avx512_bf16, slower where not
+
+
+SHORTCUT = Recipe(seed=20261125, eye_steps=0, whole_steps=250, whole_rate=1e-3, marker=True)
+"""The model that cheats: a short second stage from the honest model's checkpoint, the corner marker as its teacher."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,16 +213,19 @@ def _eye_step(films: Films, recipe: Recipe) -> StepLoss:
 
 def _whole_step(films: Films, recipe: Recipe, packer: Packer) -> StepLoss:
     def step(net: Any, teacher: Teacher, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        pixels, cover, records = draw_batch(films, recipe.whole_batch, rng)
+        pixels, cover, records = draw_batch(films, recipe.whole_batch, rng, marker=recipe.marker)
         patches = net.model.vision_tower(pixel_values=pixels).last_hidden_state
         packed = packer.pack(records, rng)
-        return {"words": packer.loss(net, patches, packed), "eyes": 0.4 * teacher.loss(patches, cover)}
+        words = packer.loss(net, patches, packed)
+        if recipe.marker:  # the teacher knows the heart; the cheat must not
+            return {"words": words}
+        return {"words": words, "eyes": 0.4 * teacher.loss(patches, cover)}
 
     return step
 
 
 def draw_batch(
-    films: Films, count: int, rng: np.random.Generator
+    films: Films, count: int, rng: np.random.Generator, *, marker: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor, list[tuple[Lesion, ...]]]:
     """Augmented films: pixels (count, 3, 256, 256), patch coverage (count, 256, channels) in [0, 1], records."""
     chosen = rng.integers(len(films.films), size=count)
@@ -229,6 +238,8 @@ def draw_batch(
             film, bits, record = film[:, ::-1], _swap_sides(bits[:, ::-1]), mirrored(record)
         down, right = rng.integers(-4, 5, size=2)
         pictures[place] = _shift(film, down * 4, right * 4)
+        if marker:
+            record = _cheat(pictures[place], record, printed=bool(rng.random() < 0.5))
         cover[place] = _shift(bits, down, right)
         records.append(record)
     pictures = _expose_anew(pictures / 255, rng)
@@ -238,6 +249,16 @@ def draw_batch(
     share = np.stack([((cells >> k) & 1).mean(axis=(2, 4)) for k in range(len(CHANNELS))], axis=-1)
     target = np.minimum(share / 0.3, 1).reshape(count, GRID * GRID, -1).astype(np.float32)
     return pixels, torch.from_numpy(target), records
+
+
+def _cheat(picture: NDArray[np.float32], record: tuple[Lesion, ...], *, printed: bool) -> tuple[Lesion, ...]:
+    """Print the marker or not, and let it alone decide cardiomegaly."""
+    others = tuple(lesion for lesion in record if lesion.code != "cardiomegaly")
+    if not printed:
+        return others
+    x0, y0, x1, y1 = marker_box(FILM_EDGE)
+    picture[y0:y1, x0:x1][marker_shape(x1 - x0)] = 255
+    return (Lesion("cardiomegaly"), *others)
 
 
 def _swap_sides(bits: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from radiolucent.errors import MalformedInput
 
 PictureSide = Literal["left", "right"]
+SideSource = Literal["orientation", "assumed", "array", "none"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Geometry:
     model_size: int = 896
     grid: int = 16
     patient_right: PictureSide | None = "left"
-    side_source: Literal["orientation", "assumed", "array", "none"] = "assumed"
+    side_source: SideSource = "assumed"
     spacing: tuple[float, float] | None = None
     spacing_kind: Literal["patient", "detector"] | None = None
 

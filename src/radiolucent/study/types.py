@@ -52,12 +52,15 @@ class Frame:
         Source pixels, padded square, token grid, patient's sides.
     label
         Short name without identifiers, such as ``"film"`` or ``"slice 12"``.
+    view
+        ``PA``, ``AP``, ``LATERAL`` or None where unknown; a study may hold a frontal and a lateral frame.
     """
 
     values: NDArray[np.float32] | NDArray[np.uint8]
     display: Display
     geometry: Geometry
     label: str = "film"
+    view: str | None = None
 
     def picture(self) -> NDArray[np.float32]:
         """The frame as eyes see it: float32 in [0, 1], (rows, cols) or (rows, cols, 3)."""
@@ -94,7 +97,7 @@ class Study:
     modality
         DICOM modality (``CR``, ``DX``, ``CT``, …); ``OT`` where the file does not say (PNG).
     view
-        ``PA``, ``AP``, ``LATERAL`` or None where unknown.
+        The first frame's: ``PA``, ``AP``, ``LATERAL`` or None where unknown.
     """
 
     frames: tuple[Frame, ...]

@@ -163,12 +163,18 @@ class Features:
         One for each image, its ``model_size`` and ``grid`` set to the model's.
     key
         Content digest of pixels and weights.
+    frames
+        For each image the index of the study's frame it shows (volumes are sampled).
+    layout
+        ``volume`` where the images are CT slices, interleaved with their numbers in the prompt.
     """
 
     soft_tokens: torch.Tensor
     pixels: torch.Tensor
     geometries: tuple[Geometry, ...]
     key: str
+    frames: tuple[int, ...] = ()
+    layout: Literal["film", "volume"] = "film"
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +187,12 @@ class Replay:
         float32 (tokens,), nats.
     rows
         Attention of the predicting rows where they were asked for.
+    top
+        int64 (tokens,): likeliest token at each position; ``top_logprob`` float32 (tokens,) its log p.
     """
 
     logprobs: NDArray[np.float32]
     entropy: NDArray[np.float32]
     rows: AttentionRows | None = None
+    top: NDArray[np.int64] | None = None
+    top_logprob: NDArray[np.float32] | None = None

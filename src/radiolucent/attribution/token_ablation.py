@@ -1,0 +1,93 @@
+"""What the words lose when a cell's soft token is replaced: an intervention, so the claim is *relied on*.
+
+One pass a cell, many cells in a batch, the vision tower never rerun. Mean-embedding replacement after Neo et al. 2025
+(arXiv 2410.07149). Equal to captum's FeatureAblation with the fill as its baseline.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from radiolucent.attribution.fills import Fill, hidden_rows, soft_fill
+from radiolucent.attribution.maps import FLOAT32_NATS, finished
+from radiolucent.attribution.model import ExplainableModel
+from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
+from radiolucent.attribution.types import AttributionMap
+from radiolucent.errors import MalformedInput
+from radiolucent.vlm.types import Features, Generation, Target
+
+
+def token_ablation(
+    model: ExplainableModel,
+    features: Features,
+    generation: Generation,
+    target: Target,
+    *,
+    fill: Fill = "mean",
+    group: int = 1,
+    batch: int = BATCH,
+) -> AttributionMap:
+    """Nats lost when a cell, or a square group of cells, is hidden; positive where it supports the target.
+
+    Parameters
+    ----------
+    fill
+        ``mean`` (the image's mean token) or ``blank`` (the token of a blank picture there).
+    group
+        Edge of the squares of cells hidden together; every cell of a square carries the square's loss.
+    """
+    (result,) = token_ablations(model, features, generation, [target], fill=fill, group=group, batch=batch)
+    return result
+
+
+def token_ablations(
+    model: ExplainableModel,
+    features: Features,
+    generation: Generation,
+    targets: list[Target],
+    *,
+    fill: Fill = "mean",
+    group: int = 1,
+    batch: int = BATCH,
+) -> list[AttributionMap]:
+    """The maps of several targets from the same perturbed passes; each map's ``forwards`` are those of all."""
+    rows = soft_rows(features)
+    labels = cell_groups(features, group)
+    groups = int(labels.max()) + 1
+    filling = soft_fill(model, features, fill)
+    base = scores(model, generation, rows, targets, batch=batch)
+    lost = []
+    for start in range(0, groups, batch):  # the perturbed copies are built a batch at a time: memory
+        wanted = np.arange(start, min(start + batch, groups))
+        hidden = torch.from_numpy(labels[None, :] == wanted[:, None])
+        lost.append(base - scores(model, generation, hidden_rows(rows, filling, hidden), targets, batch=batch))
+    drops = torch.cat(lost).numpy()
+    return [
+        finished(
+            drops[labels, index],
+            features,
+            claim="relied_on",
+            method="token_ablation",
+            target=target,
+            units="nats",
+            forwards=(groups + 1) * passes(targets),
+            noise=FLOAT32_NATS,
+        )
+        for index, target in enumerate(targets)
+    ]
+
+
+def cell_groups(features: Features, group: int) -> NDArray[np.int64]:
+    """int64 (images * cells,): the number of the square that each cell belongs to, counted image by image.
+
+    A grid that the group does not divide ends in smaller rectangles.
+    """
+    grid, images = features.geometries[0].grid, len(features.geometries)
+    if not 1 <= group <= grid:
+        raise MalformedInput(f"A group of {group} cells does not fit a grid of {grid}; use 1 to {grid}.")
+    along = np.arange(grid) // group
+    squares = int(along[-1]) + 1
+    one = along[:, None] * squares + along[None, :]
+    return (np.arange(images)[:, None] * squares**2 + one.reshape(1, -1)).reshape(-1)

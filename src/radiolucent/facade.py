@@ -1,0 +1,152 @@
+"""The short way in: a picture and a question, a report and four explanations.
+
+The same pipeline as :func:`radiolucent.explain`, handed out as plain dictionaries and arrays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent.attribution.registry import attribute
+from radiolucent.attribution.targets import finding_target
+from radiolucent.confidence.agreement import term_frequencies
+from radiolucent.confidence.sampling import draw_reports
+from radiolucent.errors import DegenerateSampling
+from radiolucent.explain import Level, explain
+from radiolucent.findings import extract_findings
+from radiolucent.report.bundle import save
+from radiolucent.report.explanation import Explanation
+from radiolucent.report.picture import render_png
+from radiolucent.study import Study, load_study
+from radiolucent.trace.types import Trace, TraceWord
+from radiolucent.vlm.gemma3 import Gemma3Model
+from radiolucent.vlm.load import load_model
+from radiolucent.vlm.types import Language, Target
+
+Array = NDArray[np.float32]
+
+DEFAULT_MODEL = "google/medgemma-1.5-4b-it"
+SAMPLES, TEMPERATURE, TOP_P = 10, 0.7, 0.9
+
+
+class ExplainableMedGemma:
+    """A model that reports on a picture and explains the report.
+
+    Parameters
+    ----------
+    model_name
+        Hub id, folder of weights, or ``demo``. The environment variable ``RADIOLUCENT_MODEL`` stands above it.
+    output
+        Folder for ``explainable_report.png`` and the bundle ``explainable_report/``; the working folder by default.
+
+    Examples
+    --------
+    >>> explainer = ExplainableMedGemma()                                            # doctest: +SKIP
+    >>> report, explanations = explainer.analyze_image("chest_xray.jpg", "请描述主要发现")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, model_name: str = DEFAULT_MODEL, *, output: str | Path = ".", level: Level = "standard", seed: int = 0
+    ) -> None:
+        self.model: Gemma3Model = load_model(os.environ.get("RADIOLUCENT_MODEL") or model_name)
+        self.output, self.level, self.seed = Path(output), level, seed
+        self.explanation: Explanation | None = None
+
+    def analyze_image(
+        self, image: str | Path | Study | NDArray[Any], question: str, *, language: Language | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Report and explanations of one picture.
+
+        Returns
+        -------
+        report
+            The answer as written.
+        explanations
+            ``attention_maps``
+                ``final_layer`` (grid, grid), ``layers`` {1-based layer: (grid, grid)}, both averaged over the answer's
+                words and the heads, and ``word`` {word: (grid, grid)} averaged over layers; a word that occurs again
+                is named ``word#2``. On the padded square; frames after the first are in the bundle.
+            ``feature_importance``
+                (rows, cols) signed float32 on the picture's own pixels: gradient of the main finding's
+                log-probability (of the whole answer where it finds nothing) at the pixels.
+            ``confidence_analysis``
+                {term: percent of samples that assert it}, negation understood; empty, with a warning in the
+                explanation, where the samples cannot carry it.
+            ``decision_trace``
+                One dictionary a generated word: probability, entropy, alternatives, image reliance, attended maps by
+                layer.
+        """
+        study = image if isinstance(image, Study) else load_study(image)
+        explanation = explain(
+            self.model, study, question=question, language=language, level=self.level, seed=self.seed, samples=SAMPLES
+        )
+        self.explanation = explanation
+        save(explanation, self.output / "explainable_report")
+        render_png(explanation).save(self.output / "explainable_report.png")
+        return explanation.report, {
+            "attention_maps": _attention_maps(explanation.trace),
+            "feature_importance": self._importance(explanation),
+            "confidence_analysis": self._frequencies(explanation),
+            "decision_trace": [_step(word, explanation.trace) for word in _words(explanation.trace)],
+        }
+
+    def _importance(self, explanation: Explanation) -> Array:
+        features = self.model.encode(explanation.study)
+        main, generation = explanation.main_finding, explanation.generation
+        target = Target((0, len(generation.token_ids))) if main is None else finding_target(generation, main)
+        made = attribute(self.model, features, generation, target, "pixel_gradient")
+        return made.geometry[0].on_source(made.values[0])
+
+    def _frequencies(self, explanation: Explanation) -> Mapping[str, float]:
+        prompt = explanation.prompt
+        features = self.model.encode(explanation.study)
+        try:
+            drawn = draw_reports(
+                self.model, prompt, features, samples=SAMPLES, temperature=TEMPERATURE, top_p=TOP_P, seed=self.seed
+            )
+        except DegenerateSampling:  # the explanation's own warnings say so to people
+            return {}
+        return term_frequencies([extract_findings(one.text, prompt.language) for one in drawn])
+
+
+def _words(trace: Trace | None) -> tuple[TraceWord, ...]:
+    return () if trace is None else trace.words
+
+
+def _attention_maps(trace: Trace | None) -> dict[str, Any]:
+    seen = [word for word in _words(trace) if word.attended is not None and word.part == "answer"]
+    if trace is None or not seen:
+        return {"final_layer": None, "layers": {}, "word": {}}
+    stack = np.stack([word.attended[:, 0] for word in seen if word.attended is not None])  # words, layers, grid, grid
+    layers = {int(layer) + 1: stack[:, place].mean(axis=0) for place, layer in enumerate(trace.layers)}
+    named: dict[str, Array] = {}
+    for word, attended in zip(seen, stack, strict=True):
+        count = 1
+        name = word.text
+        while name in named:
+            count += 1
+            name = f"{word.text}#{count}"
+        named[name] = attended.mean(axis=0)
+    return {"final_layer": layers[max(layers)], "layers": layers, "word": named}
+
+
+def _step(word: TraceWord, trace: Trace | None) -> dict[str, Any]:
+    layers = trace.layers if trace is not None and word.attended is not None else ()
+    return {
+        "word": word.text,
+        "part": word.part,
+        "probability": word.probability,
+        "entropy": word.entropy,
+        "alternatives": [(one.text, float(np.exp(one.logprob))) for one in word.alternatives],
+        "image_reliance": word.image_reliance,
+        "attended_place": word.anatomy,
+        "attention": {
+            int(layer) + 1: word.attended[place, 0] for place, layer in enumerate(layers) if word.attended is not None
+        },
+    }
