@@ -6,6 +6,8 @@ Names are loaded when first used, so that ``import radiolucent`` and ``radioluce
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,3 +63,15 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'radiolucent' has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """Keeps ``radiolucent.explain`` the function: importing the file of that name would bind the module instead."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

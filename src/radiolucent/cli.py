@@ -79,8 +79,9 @@ def demo(
             load_model("demo"), study, language=_language(lang), level=_level(level), progress=_bar(as_json)
         )
         bundle = explanation.save(out / "bundle")
+        mask = case.masks["consolidation"]
         hits = {
-            f"{method} ({made.claim})": bool(pointing_hit(made.values[0], case.masks["consolidation"], made.geometry[0]))
+            f"{method} ({made.claim})": bool(pointing_hit(made.values[0], mask, made.geometry[0]))
             for (method, finding), made in explanation.maps.items()
             if finding.startswith("consolidation")
         }
@@ -98,7 +99,9 @@ def demo(
 @app.command(epilog='Example: `radiolucent explain chest.dcm --question "请描述主要发现" --model demo --out out/case`')
 def explain(
     image: Annotated[list[Path], typer.Argument(help="A film, a folder of slices, or several files.")],
-    question: Annotated[str | None, typer.Option("--question", "-q", help="The model's usual one where left out.")] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", "-q", help="The model's usual one where left out.")
+    ] = None,
     model: ModelOption = "google/medgemma-1.5-4b-it",
     level: LevelOption = "standard",
     lang: LanguageOption = None,

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoProcessor, Gemma3ForConditionalGeneration
@@ -269,8 +268,8 @@ def _markdown(card: Card, recipe: Mapping[str, Any], cheats: bool) -> str:
         "",
         purpose,
         "",
-        "- Architecture: stock `Gemma3ForConditionalGeneration`, 2.2 million parameters, 256 x 256 films, 16 x 16 image "
-        "tokens, text layers five sliding and one global.",
+        "- Architecture: stock `Gemma3ForConditionalGeneration`, 2.2 million parameters, 256 x 256 films, 16 x 16 "
+        "image tokens, text layers five sliding and one global.",
         "- Trained on phantoms only: computed films of computed chests. **It has never seen a person's film, is not a "
         "medical device, and whatever it says about a real film is meaningless.**",
         "- Answers in English and Chinese: reports, yes/no questions on five findings, and where a finding is.",
@@ -279,7 +278,7 @@ def _markdown(card: Card, recipe: Mapping[str, Any], cheats: bool) -> str:
         f"## Measured on {card.films} unseen phantoms (seeds {card.first_seed} to "
         f"{card.first_seed + card.films - 1}; training used seeds from {FIRST_TRAINING_SEED})",
         "",
-        "Greedy answers of the stock model. A quarter of the films is drawn at 512 pixels and reduced by the processor.",
+        "Greedy answers of the stock model. A quarter of the films is drawn at 512 pixels.",
         "",
         "| finding | P (en) | R (en) | F1 (en) | P (zh) | R (zh) | F1 (zh) |",
         "|---|---|---|---|---|---|---|",

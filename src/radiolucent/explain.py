@@ -203,7 +203,7 @@ class _Run:
                 self.prompt, features, max_new_tokens=self.max_new_tokens, prefill=prefill
             )
         with self._timed("parity", 0.20):
-            check_parity(self.model, generation, self.model.replay(generation, features))
+            check_parity(self.model, generation, self.model.replay(generation, features), features=features)
         findings = extract_findings(generation.text, self.prompt.language)
         shown = tuple(finding for finding in findings if finding.polarity != "absent")
         maps = self._maps(features, generation, shown)
@@ -312,8 +312,12 @@ class _Run:
                 return None
         if trace is None or not self.plan.reliance:
             return confidence
-        lifts = {finding.id: _lift(finding, trace) for finding in findings}
-        entries = tuple(with_image_lift(entry, lifts[entry.finding_id]) for entry in confidence.findings)
+        # A denial that stands without the picture too is no sign of guessing: a blank shows nothing either.
+        lifts = {finding.id: _lift(finding, trace) for finding in findings if finding.polarity != "absent"}
+        entries = tuple(
+            with_image_lift(entry, lifts[entry.finding_id]) if entry.finding_id in lifts else entry
+            for entry in confidence.findings
+        )
         return replace(confidence, findings=entries)
 
     def _notices(

@@ -95,7 +95,9 @@ def tiny(word_cells: dict[int, tuple[int, int]] | None = None, **changes: object
         "words": tuple(words),
         "word_maps": WordMaps(values, layers),
         "findings": (
-            FindingRow("nodule.left", Bilingual("Left nodule", "左肺结节"), "present", start=0, end=5, grade="verified"),
+            FindingRow(
+                "nodule.left", Bilingual("Left nodule", "左肺结节"), "present", start=0, end=5, grade="verified"
+            ),
             FindingRow("mass", Bilingual("Mass", "肿块"), "uncertain", start=6, end=10, grade="not shown"),
             FindingRow("edema", Bilingual("Edema", "水肿"), "absent", start=11, end=16),
         ),
@@ -144,9 +146,13 @@ def full(
         if language == "zh":
             others = (("少", 0.6 * (1 - p)), ("大", 0.2 * (1 - p)), ("见", 0.1 * (1 - p)))
         reliance = float(strong + rng.gamma(1, 0.12))
-        words.append(WordView(name, start, end, p=p, entropy=-float(np.log(p)), alternatives=others, reliance=reliance, map=i))
+        words.append(
+            WordView(name, start, end, p=p, entropy=-float(np.log(p)), alternatives=others, reliance=reliance, map=i)
+        )
     thinking = "先看肺野，再看心影和肋膈角。" if language == "zh" else "First the lung fields, then heart and angles."
-    words += [WordView(name, a, b, part="thinking", p=0.8, entropy=0.7) for name, a, b in split_words(thinking, language)]
+    words += [
+        WordView(name, a, b, part="thinking", p=0.8, entropy=0.7) for name, a, b in split_words(thinking, language)
+    ]
 
     def finding_map(key: str, seed: int, scale: float, speckle: float) -> NDArray[np.float64]:
         noise = np.random.default_rng(seed).normal(0, speckle, (frames, GRID, GRID))
@@ -169,7 +175,9 @@ def full(
         title=Bilingual("Explained report", "报告与解释"),
         model="radiolucent demo (3.3 M parameters)" if domain else "google/medgemma-1.5-4b-it",
         domain=domain,
-        question="请分析这张胸部X光片，描述主要发现" if language == "zh" else "Describe the main findings on this chest film.",
+        question="请分析这张胸部X光片，描述主要发现"
+        if language == "zh"
+        else "Describe the main findings on this chest film.",
         report=text,
         thinking=thinking,
         frames=tuple(
@@ -255,10 +263,18 @@ def full(
                 grade="verified",
             ),
             FindingMapView(
-                "pleural_effusion.right", "saliency", "sensitive", np.abs(finding_map("effusion", 3, 0.6, 0.2)), "gradient"
+                "pleural_effusion.right",
+                "saliency",
+                "sensitive",
+                np.abs(finding_map("effusion", 3, 0.6, 0.2)),
+                "gradient",
             ),
             FindingMapView(
-                "pleural_effusion.right", "attention", "attended", np.abs(finding_map("effusion", 4, 0.02, 0.1)), "attention"
+                "pleural_effusion.right",
+                "attention",
+                "attended",
+                np.abs(finding_map("effusion", 4, 0.02, 0.1)),
+                "attention",
             ),
             FindingMapView(
                 "consolidation.left",
@@ -270,7 +286,9 @@ def full(
                 contours=lines_2,
                 grade="weak",
             ),
-            FindingMapView("cardiomegaly", "token_ablation", "relied_on", None, "nats", grade="not shown", withheld=True),
+            FindingMapView(
+                "cardiomegaly", "token_ablation", "relied_on", None, "nats", grade="not shown", withheld=True
+            ),
             FindingMapView(
                 "cardiomegaly", "attention", "attended", np.abs(finding_map("consolidation", 6, 0.02, 0.3)), "attention"
             ),

@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import {
   findingField,
+  profile,
   unpack,
   wordField,
   wordsAt,
@@ -82,11 +83,17 @@ export function App({ data }: { data: ViewerData }) {
   const map = available.find((each) => each.method === method) ?? null;
   const withheld = findingId !== null && map !== null && map.withheld;
 
-  const field = useMemo(() => {
+  const fieldOn = (index: number) => {
     if (!unpacked) return null;
-    if (word) return wordField(data, unpacked, word, layer, frameIndex);
-    return findingId !== null && map ? findingField(data, unpacked, map, frameIndex) : null;
-  }, [data, unpacked, word, findingId, map, layer, frameIndex]);
+    if (word) return wordField(data, unpacked, word, layer, index);
+    return findingId !== null && map ? findingField(data, unpacked, map, index) : null;
+  };
+  const subjectKey = [data, unpacked, word, findingId, map, layer];
+  const field = useMemo(() => fieldOn(frameIndex), [...subjectKey, frameIndex]);
+  const strengths = useMemo(
+    () => (data.frames.length > 1 ? profile(data.frames.map((_, index) => fieldOn(index))) : []),
+    subjectKey,
+  );
 
   const contours = findingId !== null && map ? map.contours.filter((line) => line.frame === frameIndex) : [];
   const boxes = findingId !== null && map ? map.boxes.filter((box) => box.frame === frameIndex) : [];
@@ -154,7 +161,7 @@ export function App({ data }: { data: ViewerData }) {
   };
   const focusWord = (index: number) => {
     setCursor(index);
-    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-word="${index}"]`)?.focus());
+    document.querySelector<HTMLElement>(`[data-word="${index}"]`)?.focus();
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -340,15 +347,20 @@ export function App({ data }: { data: ViewerData }) {
           {data.frames.length > 1 && (
             <label class="slider frames">
               <span>{t.frame}</span>
-              <input
-                type="range"
-                min="0"
-                max={data.frames.length - 1}
-                step="1"
-                value={frameIndex}
-                aria-valuetext={frame.label}
-                onInput={(event) => setFrame(Number(event.currentTarget.value))}
-              />
+              <span class="rail">
+                <span class="profile" aria-hidden="true">
+                  {visible !== "off" && strengths.map((strength, i) => <i key={i} style={{ height: `${100 * strength}%` }} />)}
+                </span>
+                <input
+                  type="range"
+                  min="0"
+                  max={data.frames.length - 1}
+                  step="1"
+                  value={frameIndex}
+                  aria-valuetext={frame.label}
+                  onInput={(event) => setFrame(Number(event.currentTarget.value))}
+                />
+              </span>
               <output>
                 {frame.label} · {frameIndex + 1}/{data.frames.length}
               </output>

@@ -1,6 +1,6 @@
 // The film with its toolbar: a Preact frame around FilmView.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Frame } from "./data";
 import { Icon, type IconName } from "./Icon";
 import { FilmView, type Overlay, type Tool, type Window } from "./film";
@@ -31,7 +31,7 @@ export function Film(props: Props) {
   const place = useRef(props.onPlace);
   place.current = props.onPlace;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const view = new FilmView(host.current!, {
       onPlace: (column, row) => place.current(column, row),
       onView: (now) =>
@@ -47,10 +47,10 @@ export function Film(props: Props) {
   }, []);
 
   const view = props.viewRef;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (view.current && picture) view.current.setFrame(frame, picture);
   }, [frame, picture]);
-  useEffect(() => view.current?.setOverlay(overlay), [overlay]);
+  useLayoutEffect(() => view.current?.setOverlay(overlay), [overlay]);
   useEffect(() => {
     if (view.current) view.current.tool = tool;
   }, [tool]);
@@ -88,6 +88,7 @@ export function Film(props: Props) {
           type="button"
           class="hold"
           title={`${t.hold} (V)`}
+          aria-label={t.hold}
           disabled={!props.hasOverlay}
           onPointerDown={() => props.onHold(true)}
           onPointerUp={() => props.onHold(false)}

@@ -11,7 +11,7 @@ export function Help({ t, open, onClose }: { t: Strings; open: boolean; onClose(
     if (!open && element.open) element.close();
   }, [open]);
   const keys: [string, string][] = [
-    ["← → ↑ ↓", t.keyWords],
+    ["←↑→↓", t.keyWords],
     ["Enter", t.keyPin],
     ["J K", t.keyFindings],
     ["V", t.keyHold],
@@ -23,7 +23,7 @@ export function Help({ t, open, onClose }: { t: Strings; open: boolean; onClose(
     ["I", t.keyInvert],
     ["+ − 0 R", t.keyZoom],
     [", .", t.keyFrame],
-    ["Enter ← → ↑ ↓", t.keyPlace],
+    ["Enter ←↑→↓", t.keyPlace],
     ["L", t.keyLanguage],
     ["T", t.keyTheme],
     ["Esc", t.keyEscape],

@@ -126,8 +126,10 @@ function Methods({ t, language, methods, method, onMethod }: Props) {
   return (
     <div class="methods" role="group" aria-label={t.method}>
       {CLAIMS.filter((claim) => methods.some((map) => map.claim === claim)).map((claim) => (
-        <fieldset key={claim} class={`c-${claim}`}>
-          <legend>{CLAIM[language][claim].name}</legend>
+        <div key={claim} class={`by-claim c-${claim}`} role="group" aria-label={CLAIM[language][claim].name}>
+          <span class="claim-name" title={CLAIM[language][claim].means}>
+            {CLAIM[language][claim].name}
+          </span>
           {methods
             .filter((map) => map.claim === claim)
             .map((map) => (
@@ -142,7 +144,7 @@ function Methods({ t, language, methods, method, onMethod }: Props) {
                 {map.label?.[language] ?? methodName(map.method, language)}
               </button>
             ))}
-        </fieldset>
+        </div>
       ))}
     </div>
   );

@@ -196,6 +196,13 @@ export function findingField(data: ViewerData, unpacked: Unpacked, map: FindingM
   return fieldAt(codes, frame * grid * grid, grid, map.low, map.high, map.signed);
 }
 
+// The strongest value of a map on each frame, 0 to 1 of the strongest of all: where in a volume to look.
+export function profile(fields: (Field | null)[]): number[] {
+  const peaks = fields.map((field) => (field ? field.values.reduce((most, value) => Math.max(most, value), 0) : 0));
+  const top = Math.max(...peaks);
+  return peaks.map((peak) => (top > 0 ? peak / top : 0));
+}
+
 export interface Hit {
   word: number;
   value: number;

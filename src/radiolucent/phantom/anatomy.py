@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 FIELD_CM = 30.0  # edge of the film
 MU_SOFT, MU_LUNG, MU_BONE = 0.20, 0.052, 0.42  # 1/cm at about 70 keV
@@ -211,7 +211,8 @@ def _walk(
         if width < 0.05:
             return
         if rng.random() < 0.22 and width > 0.12:
-            _walk(rng, pen, pixels, point, angle + rng.choice((-1, 1)) * rng.uniform(0.4, 0.8), outward, width * 0.75, 7)
+            turned = angle + rng.choice((-1, 1)) * rng.uniform(0.4, 0.8)
+            _walk(rng, pen, pixels, point, turned, outward, width * 0.75, 7)
 
 
 def _one_over_f(rng: np.random.Generator, size: int, exponent: float) -> Array:

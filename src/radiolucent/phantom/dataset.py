@@ -14,7 +14,7 @@ from PIL import Image
 
 from radiolucent.phantom.anatomy import draw_anatomy
 from radiolucent.phantom.film import FIRST_TRAINING_SEED, compose, expose
-from radiolucent.phantom.record import Lesion, sample_lesions
+from radiolucent.phantom.record import CODES, Lesion, sample_lesions
 
 FILM_EDGE = 256  # what the demo model's vision tower is shown
 COVER_EDGE = 64  # lesion coverage is kept on this grid
@@ -25,7 +25,7 @@ FINE_SHARE = 0.12  # of the people: drawn at 512 pixels and reduced, as films of
 # One bit a finding and side; the vision tower is taught to write the side into its patches.
 CHANNELS = (
     ("cardiomegaly", None),
-    *((code, side) for code in ("pleural_effusion", "pneumothorax", "consolidation", "nodule") for side in ("right", "left")),
+    *((code, side) for code in CODES if code != "cardiomegaly" for side in ("right", "left")),
 )
 
 

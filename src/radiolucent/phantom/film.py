@@ -89,7 +89,8 @@ def draw_case(
     distractors
         Side letters, tubes and leads that no report mentions.
     mode
-        ``strict`` leaves out scatter and local contrast, so that all change lies inside the masks.
+        ``strict`` leaves out scatter and local contrast, so that a lesion changes the film only in its mask and
+        the soft edge of 1.6 cm around it, and a pneumothorax also, faintly, the rest of the lung it compresses.
     """
     rng = np.random.default_rng(seed)
     record_rng, lesion_rng, exposure_rng = rng.spawn(3)
@@ -110,7 +111,7 @@ def compose(
     pairs: bool = True,
 ) -> PhantomCase:
     """Film of an anatomy with lesions; ``pairs=False`` leaves out the counterfactual films."""
-    changes = {lesion.code: plant(lesion, anatomy, rng) for lesion in lesions}
+    changes: dict[str, Array] = {lesion.code: plant(lesion, anatomy, rng) for lesion in lesions}
     window = _window(_radiograph(anatomy.path, exposure), exposure)
     path = _with(anatomy, changes)
     film = develop(path, exposure, window)

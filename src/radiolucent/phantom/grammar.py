@@ -52,7 +52,7 @@ def write_report(lesions: Iterable[Lesion], language: Language, form: int = 0) -
         Index into ``FORMS[language]``: 0 brief with explicit negatives, 1 abnormal findings only, 2 full
         sentences, 3 hedged, 4 loose wording (in Chinese: as machine translation writes it).
     """
-    planted = {lesion.code: lesion for lesion in lesions}
+    planted: dict[str, Lesion] = {lesion.code: lesion for lesion in lesions}
     return FORMS[language][form](planted)
 
 
@@ -80,7 +80,13 @@ def yes_no_questions(code: str, language: Language) -> tuple[str, ...]:
     """Paraphrases; the first is the one that probes use."""
     if language == "zh":
         name = ZH_NAME[code]
-        return (f"有{name}吗？", f"是否有{name}？", f"这张胸片有没有{name}？", f"能看到{name}吗？", f"该患者存在{name}吗？")
+        return (
+            f"有{name}吗？",
+            f"是否有{name}？",
+            f"这张胸片有没有{name}？",
+            f"能看到{name}吗？",
+            f"该患者存在{name}吗？",
+        )
     name = EN_NAME[code]
     article = "" if code in ("cardiomegaly", "consolidation") else "a "
     return (
@@ -144,7 +150,7 @@ def _en_full(planted: dict[str, Lesion]) -> str:
     def one(code: str) -> str:
         lesion = planted.get(code)
         if code == "cardiomegaly":
-            return "The cardiac silhouette is enlarged." if lesion else "The cardiac silhouette is within normal limits."
+            return f"The cardiac silhouette is {'enlarged' if lesion else 'within normal limits'}."
         if lesion is None:
             return f"There is no {EN_NAME[code]}."
         if lesion.zone:
@@ -223,7 +229,8 @@ def _zh_full(planted: dict[str, Lesion]) -> str:
         if code == "cardiomegaly":
             return "心脏增大。" if lesion else "心脏大小形态正常。"
         if lesion is None:
-            return f"两肺未见明显{ZH_NAME[code]}。" if code in ("consolidation", "nodule") else f"未见明确{ZH_NAME[code]}。"
+            denied = "两肺未见明显" if code in ("consolidation", "nodule") else "未见明确"
+            return f"{denied}{ZH_NAME[code]}。"
         if lesion.zone:
             return f"{ZH_PLACE[str(lesion.side), lesion.zone]}可见{ZH_NAME[code]}灶。"
         return f"{ZH_SIDE[str(lesion.side)]}可见{ZH_SIZE[str(lesion.severity)]}{ZH_NAME[code]}。"
@@ -313,7 +320,12 @@ _REPORT_QUESTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
             "请用中文回答。",
         ),
         ("只列出异常发现", "请只列出异常", "诊断意见？", "请给出诊断意见", "有哪些异常？"),
-        ("请写一份完整的报告", "请写详细报告", "请写完整的影像学报告", *(f"请为{film}写一份完整的报告" for film in _ZH_FILM)),
+        (
+            "请写一份完整的报告",
+            "请写详细报告",
+            "请写完整的影像学报告",
+            *(f"请为{film}写一份完整的报告" for film in _ZH_FILM),
+        ),
         ("可能有什么？请说明把握程度",),
         ("随意描述所见",),
     ),

@@ -33,7 +33,7 @@ def _cardiomegaly(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) ->
     wide = max(anatomy.thorax_width * ratio / 2, half * 1.22)
     grown = heart_shape(anatomy.x, anatomy.y, (x + 0.45 * (wide - half), y, wide, tall * 1.08))
     displaced = np.minimum(np.maximum(grown - anatomy.heart_chord, 0) * 1.15, _air(anatomy))
-    return (MU_SOFT - MU_LUNG) * displaced
+    return np.asarray((MU_SOFT - MU_LUNG) * displaced)
 
 
 def _effusion(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
@@ -67,7 +67,7 @@ def _pneumothorax(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) ->
     vessels = anatomy.vessels * (lung.chord > 0)
     emptied = air * (MU_LUNG * lung.chord * (1 + 0.10 * anatomy.texture) + MU_SOFT * 0.8 * vessels)
     squeezed = (1 - air) * MU_LUNG * lung.chord * 0.07 * min(gap / 2.0, 1.5)
-    return squeezed + 0.16 * line - 0.92 * emptied
+    return np.asarray(squeezed + 0.16 * line - 0.92 * emptied)
 
 
 def _consolidation(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
@@ -80,7 +80,7 @@ def _consolidation(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -
     rough = 1 + 0.22 * np.roll(anatomy.texture, (17, 31), axis=(0, 1))
     chord = deep * np.clip(1 - (u**2 + v**2) * rough, 0, 1) ** 0.6
     density = rng.uniform(0.55, 0.9) * (1 + 0.15 * anatomy.texture)
-    return (MU_SOFT - MU_LUNG) * np.minimum(chord * np.clip(density, 0.2, 1), lung.chord)
+    return np.asarray((MU_SOFT - MU_LUNG) * np.minimum(chord * np.clip(density, 0.2, 1), lung.chord))
 
 
 def _nodule(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
@@ -90,7 +90,7 @@ def _nodule(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array
     squared = np.clip(radius**2 - (anatomy.x - x) ** 2 - (anatomy.y - y) ** 2, 0, None)
     chord = (2 * np.sqrt(squared)) ** 1.2
     density = rng.uniform(0.8, 1.25) * (1.25 if radius < 1.0 else 1.0)
-    return (MU_SOFT - MU_LUNG) * density * np.minimum(chord, lung.chord)
+    return np.asarray((MU_SOFT - MU_LUNG) * density * np.minimum(chord, lung.chord))
 
 
 def _place(lesion: Lesion, lung: Lung, rng: np.random.Generator, inset: float) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def describe(picture: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([quantiles, energies, layout])
 
 
-def distance(features: NDArray[np.float64], mean: NDArray[np.float64], precision: NDArray[np.float64]) -> float:
+def distance(features: NDArray[np.floating], mean: NDArray[np.floating], precision: NDArray[np.floating]) -> float:
     """Mahalanobis distance of one description."""
     off = features - mean
     return float(np.sqrt(off @ precision @ off))
@@ -66,7 +66,8 @@ def distance(features: NDArray[np.float64], mean: NDArray[np.float64], precision
 def fit(path: Path = REFERENCE, films: int = 600) -> None:
     """Describe phantoms of training seeds, at two sizes, and store mean, precision and limit."""
     seeds = range(FIRST_TRAINING_SEED * 3, FIRST_TRAINING_SEED * 3 + films)
-    described = np.stack([describe(draw_case(s, size=512 if s % 5 == 0 else 256, marker=s % 7 == 0).film / 255) for s in seeds])
+    drawn = (draw_case(seed, size=512 if seed % 5 == 0 else 256, marker=seed % 7 == 0) for seed in seeds)
+    described = np.stack([describe(case.film / 255) for case in drawn])
     mean = described.mean(axis=0)
     spread = described.std(axis=0)
     covariance = np.cov(described, rowvar=False) + 0.05 * np.diag(spread**2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,10 @@ def write_folder(model: Gemma3ForConditionalGeneration, processor: Gemma3Process
     half = {name: tensor.to(torch.float16) for name, tensor in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=half, safe_serialization=True)
     processor.save_pretrained(folder)
+    declared = {"domain": "phantom", "box_format": None, "default_question": grammar.DEFAULT_QUESTION}
+    text = json.dumps(declared, indent=2, ensure_ascii=False) + "\n"
+    (folder / "radiolucent.json").write_text(text, encoding="utf-8")
+    (folder / "model.safetensors").chmod(0o644)
 
 
 def _train_tokenizer() -> Tokenizer:
@@ -117,8 +122,8 @@ def _train_tokenizer() -> Tokenizer:
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     bytes_ = [f"<0x{value:02X}>" for value in range(256)]
     trainer = trainers.BpeTrainer(
-        vocab_size=900, special_tokens=[*SPECIAL, *bytes_], initial_alphabet=[chr(c) for c in range(33, 127)] + ["▁", "\n"],
-        show_progress=False,
+        vocab_size=900, special_tokens=[*SPECIAL, *bytes_], show_progress=False,
+        initial_alphabet=[chr(c) for c in range(33, 127)] + ["▁", "\n"],
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
     # Bytes are ordinary tokens: only the turn and image markers are special.
@@ -129,8 +134,6 @@ def _train_tokenizer() -> Tokenizer:
 
 
 def _without_byte_specials(state: str) -> str:
-    import json
-
     tree = json.loads(state)
     tree["added_tokens"] = [t for t in tree["added_tokens"] if not t["content"].startswith("<0x")]
     return json.dumps(tree, ensure_ascii=False)
@@ -142,14 +145,14 @@ def _corpus() -> list[str]:
     for language in ("en", "zh"):
         for code in CODES:
             for lesion in _every(code):
-                texts += [grammar.write_report((lesion,), language, form) for form in range(5)]  # type: ignore[arg-type]
-                texts.append(grammar.answer_where((lesion,), code, language))  # type: ignore[arg-type]
-            texts += grammar.yes_no_questions(code, language)  # type: ignore[arg-type]
-            texts += grammar.where_questions(code, language)  # type: ignore[arg-type]
-            texts.append(grammar.answer_yes_no((), code, language))  # type: ignore[arg-type]
+                texts += [grammar.write_report((lesion,), language, form) for form in range(5)]
+                texts.append(grammar.answer_where((lesion,), code, language))
+            texts += grammar.yes_no_questions(code, language)
+            texts += grammar.where_questions(code, language)
+            texts.append(grammar.answer_yes_no((), code, language))
         for form in range(5):
-            texts += grammar.report_questions(form, language)  # type: ignore[arg-type]
-            texts.append(grammar.write_report((), language, form))  # type: ignore[arg-type]
+            texts += grammar.report_questions(form, language)
+            texts.append(grammar.write_report((), language, form))
     return texts
 
 

@@ -66,9 +66,9 @@ class Packer:
         segments = []
         for language in ("en", "zh"):
             form = int(rng.choice(grammar.TRAINED_FORMS, p=(0.7, 0.15, 0.15)))
-            questions = grammar.report_questions(form, language)  # type: ignore[arg-type]
+            questions = grammar.report_questions(form, language)
             question = questions[0] if rng.random() < 0.35 else questions[int(rng.integers(len(questions)))]
-            segments.append((question, grammar.write_report(record, language, form), 1.0))  # type: ignore[arg-type]
+            segments.append((question, grammar.write_report(record, language, form), 1.0))
         for code in CODES:
             language = "en" if rng.random() < 0.5 else "zh"
             questions = grammar.yes_no_questions(code, language)  # type: ignore[arg-type]

@@ -270,9 +270,7 @@ def render_html(data: ViewerData) -> str:
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
         "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
     )
-    notice = (
-        "Not a medical device. AI-generated, not reviewed by a physician. / 非医疗器械。AI生成，未经医师审核。"  # noqa: RUF001
-    )
+    notice = "Not a medical device. AI-generated, not reviewed by a physician. / 非医疗器械。AI生成，未经医师审核。"
     title = data.title.zh if data.language == "zh" else data.title.en
     return (
         f'<!doctype html>\n<html lang="{"zh-CN" if data.language == "zh" else "en"}" data-theme="dark">\n<head>\n'
