@@ -72,11 +72,12 @@ def demo(
         from radiolucent.study import load_study
         from radiolucent.vlm.load import load_model
 
+        language = _language(lang)
         case = draw_case(seed, lesions=(Lesion("consolidation", "right", "lower"),))
         out.mkdir(parents=True, exist_ok=True)
         study = load_study(write_dicom(case, out / "phantom.dcm"))
         explanation = run(
-            load_model("demo"), study, language=_language(lang), level=_level(level), progress=_bar(as_json)
+            load_model("demo"), study, language=language, level=_level(level), progress=_bar(as_json)
         )
         bundle = explanation.save(out / "bundle")
         mask = case.masks["consolidation"]

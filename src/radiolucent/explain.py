@@ -28,7 +28,7 @@ from radiolucent.faithfulness.grade import grade_maps
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.findings.names import describe
-from radiolucent.localize.film_places import FilmPlaces, film_places, outside_notice
+from radiolucent.localize.film_places import FilmPlaces, film_places, other_side_notice, outside_notice
 from radiolucent.phantom.likeness import looks_like_phantom
 from radiolucent.report.explanation import Explanation
 from radiolucent.study import Study
@@ -161,6 +161,8 @@ def build_prompt(
     model: Gemma3Model, question: str | None, language: Language | None, thinking: bool = False
 ) -> Prompt:
     """The prompt of a question: its language found, and asked for in words where the question is in another one."""
+    if language not in (None, "en", "zh"):
+        raise MalformedInput(f"Language {language!r} is unknown; use 'en' or 'zh'.")
     if language is None:
         language = "zh" if question is not None and _is_chinese(question) else "en"
     if question is None:
@@ -211,6 +213,7 @@ class _Run:
         trace = self._trace(features, generation)
         confidence = self._confidence(features, findings, trace, prefill)
         self._notices(features, generation, shown, maps, grades)
+        self.say("done", 1.0)
         return Explanation(
             study=self.study,
             prompt=self.prompt,
@@ -347,8 +350,12 @@ class _Run:
                 continue
             finding = next(one for one in findings if one.id == finding_id)
             strongest = int(made.values.max(axis=(1, 2)).argmax())
-            if self._places(features)[strongest].outside(finding.code, made.values[strongest]):
-                self.warnings.append(outside_notice(describe(finding, "en"), describe(finding, "zh")))
+            places, names = self._places(features)[strongest], (describe(finding, "en"), describe(finding, "zh"))
+            if places.outside(finding.code, made.values[strongest]):
+                self.warnings.append(outside_notice(*names))
+            place = places.of_map(made.values[strongest])
+            if place is not None and {place.side, finding.side} == {"left", "right"}:
+                self.warnings.append(other_side_notice(*names))
 
     def _places(self, features: Features) -> tuple[FilmPlaces, ...]:
         if self._film_places is None:

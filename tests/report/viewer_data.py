@@ -195,7 +195,7 @@ def full(
         findings=(
             FindingRow(
                 "pleural_effusion.right",
-                Bilingual("Right pleural effusion", "右侧胸腔积液"),
+                Bilingual("Right pleural effusion, moderate", "右侧中等量胸腔积液"),
                 "present",
                 side="right",
                 severity="moderate",
@@ -208,7 +208,7 @@ def full(
             ),
             FindingRow(
                 "consolidation.left",
-                Bilingual("Left consolidation", "左肺实变"),
+                Bilingual("Consolidation, left lower zone", "左下肺野实变"),
                 "uncertain",
                 certainty="possible",
                 side="left",

@@ -1,6 +1,6 @@
 // The page: what is chosen, what is shown, and the keys. The film starts bare.
 
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import {
   findingField,
   profile,
@@ -15,13 +15,13 @@ import {
 } from "./data";
 import { Film } from "./Film";
 import type { FilmView, Overlay } from "./film";
-import { Findings } from "./Findings";
+import { Findings, sentence } from "./Findings";
 import { cellOf } from "./geometry";
 import { Help } from "./Help";
 import { layerName, MapBar, type OverlayMode } from "./MapBar";
 import { Place } from "./Place";
 import { Report, WordCard, type Marking } from "./Report";
-import { CLAIM, CLAIMS, methodName, STRINGS } from "./strings";
+import { CLAIM, CLAIMS, STRINGS } from "./strings";
 import { nextWord } from "./walk";
 
 type Theme = "dark" | "light" | "auto";
@@ -65,7 +65,7 @@ export function App({ data }: { data: ViewerData }) {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
     document.title = `${data.title[language]} · radiolucent`;
   }, [language]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = theme;
   }, [theme]);
 
@@ -265,7 +265,7 @@ export function App({ data }: { data: ViewerData }) {
   };
 
   // Words for what is shown.
-  const subjectName = word ? `“${word.text.trim()}”` : finding ? finding.text[language] : t.bare;
+  const subjectName = word ? `“${word.text.trim()}”` : finding ? sentence(finding.text[language]) : t.bare;
   let caption = t.bareHint;
   if (word) caption = word.map === null || !data.wordMaps ? t.noMapWord : CLAIM[language].attended.means;
   else if (finding?.polarity === "absent") caption = t.noMapAbsent;
@@ -274,13 +274,9 @@ export function App({ data }: { data: ViewerData }) {
   else if (map && finding) caption = map.caption?.[language] ?? CLAIM[language][map.claim].means;
   const boxNote =
     visible !== "off" && hasOutline
-      ? [t.boxNote, boxes.some((box) => box.origin === "model") ? t.modelBox : ""].join(" ").trim()
+      ? [claim === "relied_on" ? t.boxNote : t.contourNote, boxes.some((box) => box.origin === "model") ? t.modelBox : ""].join(" ").trim()
       : null;
-  const methodShown = word
-    ? layerName(data.wordMaps?.layers[layer], t)
-    : map && finding
-      ? (map.label?.[language] ?? methodName(map.method, language))
-      : null;
+  const layerShown = word && word.map !== null ? layerName(data.wordMaps?.layers[layer], t) : null;
   const thinkingWords = data.words.some((each) => each.part === "thinking");
   const reportProps = {
     data,
@@ -326,7 +322,11 @@ export function App({ data }: { data: ViewerData }) {
           {t.help} <kbd>H</kbd>
         </button>
       </header>
-      {data.domain === "phantom" && <p class="banner">{t.phantom}</p>}
+      {data.domain === "phantom" && (
+        <aside class="banner" aria-label={t.warnings}>
+          {t.phantom}
+        </aside>
+      )}
       <main>
         <div class="left">
           <Film
@@ -369,7 +369,7 @@ export function App({ data }: { data: ViewerData }) {
           <MapBar
             t={t}
             language={language}
-            heading={{ claim: word || finding ? claim : null, subject: subjectName, method: methodShown }}
+            heading={{ claim: word || finding ? claim : null, subject: subjectName, layer: layerShown }}
             caption={caption}
             warning={withheld}
             boxNote={boxNote}

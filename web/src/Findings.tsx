@@ -2,7 +2,7 @@
 
 import { Fragment } from "preact";
 import type { Finding, Language, ViewerData } from "./data";
-import { GRADE, HEDGE, QUADRANT, SEVERITY, ZONE, type Strings } from "./strings";
+import { GRADE, HEDGE, QUADRANT, type Strings } from "./strings";
 
 interface Props {
   data: ViewerData;
@@ -49,7 +49,7 @@ export function Findings({ data, t, language, chosen, onChoose }: Props) {
                     <span class={`polarity ${finding.polarity}`} title={t[finding.polarity]} aria-hidden="true" />
                     <span>
                       <span class="visually-hidden">{t[finding.polarity]}: </span>
-                      {finding.text[language]} <small>{attributes(finding, t, language)}</small>
+                      {sentence(finding.text[language])} <small>{hedge(finding, t, language)}</small>
                     </span>
                   </button>
                 </td>
@@ -94,21 +94,32 @@ export function Findings({ data, t, language, chosen, onChoose }: Props) {
   );
 }
 
-function attributes(finding: Finding, t: Strings, language: Language): string {
-  const doubt = finding.polarity === "uncertain" ? t.uncertain : null;
-  const parts = [
-    finding.polarity === "absent" ? t.absent : (HEDGE[language][finding.certainty] ?? doubt),
-    finding.severity && SEVERITY[language][finding.severity],
-    finding.zone && ZONE[language][finding.zone],
-  ];
-  return parts.filter(Boolean).join(language === "zh" ? "，" : ", ");
+// Never rounded up to certainty: an interval that ends at 0.998 reads 99.8 %, not 100 %.
+export function range([low, high]: [number, number]): string {
+  const text = (share: number) => {
+    const percent = share * 100;
+    if (share > 0 && percent < 1) return Math.max(0.1, percent).toFixed(1);
+    if (share < 1 && percent > 99) return Math.min(99.9, percent).toFixed(1);
+    return percent.toFixed(0);
+  };
+  return `${text(low)}–${text(high)} %`;
+}
+
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+// Polarity or hedge; name, side, zone and severity are in the finding's text.
+function hedge(finding: Finding, t: Strings, language: Language): string {
+  if (finding.polarity === "absent") return t.absent;
+  return HEDGE[language][finding.certainty] ?? (finding.polarity === "uncertain" ? t.uncertain : "");
 }
 
 function Agreement({ finding, t }: { finding: Finding; t: Strings }) {
   const { counts, interval } = finding;
   if (!counts) return <span class="muted">{t.notSampled}</span>;
   const agreeing = counts[finding.polarity];
-  const span = interval ? `${Math.round(interval[0] * 100)}–${Math.round(interval[1] * 100)} %` : "";
+  const span = interval ? range(interval) : "";
   return (
     <span class="agreement" title={`${agreeing}/${counts.n} ${t.agree}${span && `; ${t.interval}: ${span}`}`}>
       <span class="count">
@@ -143,7 +154,7 @@ function Details({ finding, t, language }: { finding: Finding; t: Strings; langu
             ))}
             {interval && (
               <span class="plain">
-                {t.interval} <b>{`${Math.round(interval[0] * 100)}–${Math.round(interval[1] * 100)} %`}</b>
+                {t.interval} <b>{range(interval)}</b>
               </span>
             )}
           </p>

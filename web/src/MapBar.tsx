@@ -11,7 +11,7 @@ export type OverlayMode = "off" | "outline" | "colour";
 interface Props {
   t: Strings;
   language: Language;
-  heading: { claim: Claim | null; subject: string; method: string | null };
+  heading: { claim: Claim | null; subject: string; layer: string | null };
   caption: string;
   warning: boolean; // the caption stands in place of a withheld map
   boxNote: string | null;
@@ -43,7 +43,7 @@ export function MapBar(props: Props) {
           <p class="heading">
             {heading.claim && <span class={`claim c-${heading.claim}`}>{CLAIM[language][heading.claim].name}</span>}
             <span class="subject">{heading.subject}</span>
-            {heading.method && <span class="muted">{heading.method}</span>}
+            {heading.layer && <span class="muted">{heading.layer}</span>}
           </p>
           <p class={`caption ${props.warning ? "withheld" : ""}`}>
             {props.caption}
@@ -53,7 +53,7 @@ export function MapBar(props: Props) {
         <div class="choices">{props.methods.length > 0 ? <Methods {...props} /> : <Layers {...props} />}</div>
       </div>
       <div class="set">
-        <ColourBar field={field} claim={heading.claim} units={props.units} language={language} />
+        <ColourBar t={t} field={field} claim={heading.claim} units={props.units} language={language} />
         <div class="segmented" role="group" aria-label={t.overlay}>
           {(["off", "outline", "colour"] as const).map((mode) => (
             <button
@@ -158,7 +158,7 @@ export function number(value: number): string {
   return text.replace("-", "−");
 }
 
-function ColourBar(props: { field: Field | null; claim: Claim | null; units: string; language: Language }) {
+function ColourBar(props: { t: Strings; field: Field | null; claim: Claim | null; units: string; language: Language }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { field, claim } = props;
   const signed = field?.signed ?? false;
@@ -170,10 +170,13 @@ function ColourBar(props: { field: Field | null; claim: Claim | null; units: str
     <div class="colour-bar">
       <canvas ref={canvas} aria-hidden="true" />
       <span class="ends">
-        <span>{number(field.low)}</span>
-        {signed && <span>0</span>}
         <span>
-          {number(field.high)} <small>{unitName(props.units, props.language)}</small>
+          {number(field.low)} {signed && <small>{props.t.opposes}</small>}
+        </span>
+        {signed && <span class="zero">0</span>}
+        <span>
+          {signed && <small>{props.t.supports}</small>} {number(field.high)}{" "}
+          <small>{unitName(props.units, props.language)}</small>
         </span>
       </span>
     </div>

@@ -29,6 +29,8 @@ const en = {
   panTip: "Drag on the film to move it",
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
+  supports: "supports",
+  opposes: "opposes",
   fit: "Fit",
   invert: "Invert",
   reset: "Reset",
@@ -56,6 +58,7 @@ const en = {
   withheldBadge: "Map withheld",
   withheld: "No region could be shown to support this sentence; this does not mean that the finding is absent.",
   boxNote: "Area the model relied on, not the lesion's outline; not for measurement.",
+  contourNote: "Outline of the map's strongest part, not of a lesion; not for measurement.",
   modelBox: "Dashed blue: the model's own box.",
   sideAssumed: "Side assumed, not verified",
   placeTitle: "Words that attended here",
@@ -140,6 +143,8 @@ const zh: Strings = {
   panTip: "在影像上拖动以移动",
   zoomIn: "放大",
   zoomOut: "缩小",
+  supports: "支持",
+  opposes: "反对",
   fit: "适合",
   invert: "反相",
   reset: "复位",
@@ -167,6 +172,7 @@ const zh: Strings = {
   withheldBadge: "图不显示",
   withheld: "未能证实该描述依据的图像区域，不代表无此病变。",
   boxNote: "模型依赖区域，非病灶轮廓，不可测量。",
+  contourNote: "图中最强部分的轮廓，非病灶轮廓，不可测量。",
   modelBox: "蓝色虚线：模型自己给出的框。",
   sideAssumed: "左右未核实",
   placeTitle: "关注此处的词",
@@ -229,13 +235,13 @@ export const CLAIMS: Claim[] = ["relied_on", "sensitive", "attended", "plausible
 
 export const CLAIM: Record<Language, Record<Claim, { name: string; means: string }>> = {
   en: {
-    relied_on: { name: "Relied on", means: "Hiding this area changes the answer." },
+    relied_on: { name: "Relied on", means: "Measured by hiding each place: how far the sentence becomes less likely." },
     sensitive: { name: "Sensitive to", means: "Small changes here would move the answer; hiding it was not tried." },
     attended: { name: "Attended", means: "Where the model looked while writing; a hint, not evidence." },
     plausible: { name: "Plausible", means: "Where the word would fit the picture; not what the model used." },
   },
   zh: {
-    relied_on: { name: "依赖", means: "遮住此区域，答案会改变。" },
+    relied_on: { name: "依赖", means: "遮挡实测：遮住各处后，该描述的可能性下降多少。" },
     sensitive: { name: "敏感", means: "此处的微小变化会影响答案；未做遮挡验证。" },
     attended: { name: "关注", means: "模型书写时看的位置；仅为线索，不是证据。" },
     plausible: { name: "相符", means: "该词与图像相符之处；并非模型所用。" },
@@ -297,16 +303,6 @@ export const QUADRANT: Record<Language, Record<Quadrant, { name: string; means: 
 export const HEDGE: Record<Language, Record<string, string>> = {
   en: { likely: "likely", possible: "possible" },
   zh: { likely: "考虑", possible: "不除外" },
-};
-
-export const ZONE: Record<Language, Record<string, string>> = {
-  en: { upper: "upper zone", middle: "middle zone", lower: "lower zone", hilar: "hilar", diffuse: "diffuse" },
-  zh: { upper: "上野", middle: "中野", lower: "下野", hilar: "肺门", diffuse: "弥漫" },
-};
-
-export const SEVERITY: Record<Language, Record<string, string>> = {
-  en: { minimal: "minimal", mild: "mild", moderate: "moderate", severe: "severe" },
-  zh: { minimal: "微量", mild: "轻度", moderate: "中度", severe: "重度" },
 };
 
 export function unitName(units: string, language: Language): string {

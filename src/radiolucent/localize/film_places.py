@@ -60,3 +60,13 @@ def outside_notice(finding_en: str, finding_zh: str) -> Notice:
         f"{finding_en}: the evidence lies outside the anatomy allowed for this finding.",
         f"{finding_zh}：依据区域位于该征象允许的解剖区域之外。",
     )
+
+
+def other_side_notice(finding_en: str, finding_zh: str) -> Notice:
+    """What people are told where the evidence lies on the side opposite to the one the report names."""
+    return Notice(
+        "other_side",
+        f"{finding_en}: the evidence lies on the patient's other side. The film may be stored mirrored, or the report "
+        "names the wrong side; check it.",
+        f"{finding_zh}：依据区域位于患者的另一侧。图像可能为镜像存储，或报告左右有误，请核对。",
+    )

@@ -56,7 +56,8 @@ def build_dataset(case: PhantomCase) -> Dataset:
     dataset.ViewCodeSequence[0].ViewModifierCodeSequence = Sequence()
     dataset.AcquisitionContextSequence = Sequence()
     dataset.BurnedInAnnotation, dataset.LossyImageCompression = "NO", "00"
-    dataset.ImagerPixelSpacing = [FIELD_CM * 10 / case.film.shape[0]] * 2
+    # A decimal string holds 16 characters at most (PS3.5 6.2).
+    dataset.ImagerPixelSpacing = [f"{FIELD_CM * 10 / case.film.shape[0]:.10g}"] * 2
     dataset.DetectorType, dataset.PositionerType = "DIRECT", "NONE"
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows, dataset.Columns = case.film.shape

@@ -90,7 +90,7 @@ def draw_case(
         Side letters, tubes and leads that no report mentions.
     mode
         ``strict`` leaves out scatter and local contrast, so that a lesion changes the film only in its mask and
-        the soft edge of 1.6 cm around it, and a pneumothorax also, faintly, the rest of the lung it compresses.
+        the soft edge of 2 cm around it, and a pneumothorax also, faintly, the rest of the lung it compresses.
     """
     rng = np.random.default_rng(seed)
     record_rng, lesion_rng, exposure_rng = rng.spawn(3)
@@ -178,6 +178,10 @@ def _window(density: Array, exposure: Exposure) -> tuple[float, float]:
 def expose(
     rng: np.random.Generator, size: int, marker: bool, distractors: bool, mode: Mode
 ) -> tuple[Exposure, tuple[int, int, int, int] | None]:
+    """Draw the imaging chain of one film, and the box of its marker where one is printed.
+
+    Noise is drawn pixel by pixel, so scatter, sharpening and gamma of a seed differ between sizes; the person does not.
+    """
     overlay = np.zeros((size, size), dtype=np.float32)
     draw = rng.random(8)
     if distractors:

@@ -26,6 +26,7 @@ from radiolucent.phantom.packing import Packer
 from radiolucent.phantom.record import Lesion, mirrored
 
 GRID = model.GRID
+CHECKPOINT_STEPS = 200
 POSITIVE_WEIGHT = (1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 5.0, 5.0)  # by channel: nodules are small and rare
 
 
@@ -167,13 +168,14 @@ def _stage(
         nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        for key, value in losses.items():
-            seen[key] = 0.95 * seen.get(key, float(value)) + 0.05 * float(value)
+        for key, loss in losses.items():
+            value = float(loss.detach())
+            seen[key] = 0.95 * seen.get(key, value) + 0.05 * value
         if (step + 1) % 25 == 0:
             pace = (time.monotonic() - began) / (step + 1 - first)
             shown = " ".join(f"{key} {value:.4f}" for key, value in seen.items())
             say(f"{name} step {step + 1}/{steps}: {shown}, {pace:.2f} s a step")
-        if (step + 1) % 200 == 0 or step + 1 == steps:
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == steps:
             _checkpoint(path, step + 1, net, teacher, optimizers)
 
 

@@ -195,7 +195,7 @@ class FindingRow:
     Parameters
     ----------
     text
-        The finding's name with its side, for people.
+        The finding for people: name, side, zone and severity; the page adds the polarity or hedge.
     start, end
         Span [start, end) of its evidence in the report.
     interval
@@ -329,7 +329,7 @@ def film_png(picture: NDArray[np.floating], longest_edge: int = 1400) -> bytes:
     if max(image.size) > longest_edge:
         image.thumbnail((longest_edge, longest_edge), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    image.save(stream, format="PNG", optimize=True)
+    image.save(stream, format="PNG")
     return stream.getvalue()
 
 

@@ -280,6 +280,7 @@ class FindingConfidenceModel(Model):
     image_lift: Number | None
     quadrant: Literal["grounded", "unstable", "not image-based", "unreliable"] | None
     probability: Number | None
+    side_agreement: tuple[int, int] | None = None
 
 
 class ConfidenceModel(Model):
