@@ -93,6 +93,14 @@ def test_realistic_pairs_share_noise_and_change_mostly_in_the_mask(lesion: Lesio
     assert change[far].mean() <= 0.2
 
 
+def test_the_pair_shares_its_window_whatever_else_is_planted() -> None:
+    others = (Lesion("cardiomegaly"), Lesion("pleural_effusion", "right", severity="severe"))
+    nodule = Lesion("nodule", "left", "upper")
+    case = draw_case(5, size=SIZE, lesions=(*others, nodule), mode="strict", distractors=False)
+    outside = ndimage.distance_transform_edt(~case.masks["nodule"]) > 0.7 * SIZE / FIELD_CM
+    assert _change(case, "nodule")[outside].max() == 0
+
+
 def test_another_exposure_would_change_the_far_film_much_more_than_a_lesion_does() -> None:
     nodule = (Lesion("nodule", "right", "upper"),)
     case = draw_case(6, size=SIZE, lesions=nodule, distractors=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from radiolucent.phantom.film import draw_case
-from radiolucent.phantom.likeness import describe, distance, looks_like_phantom
+from radiolucent.phantom.film import FIRST_TRAINING_SEED, draw_case
+from radiolucent.phantom.likeness import describe, distance, fit, looks_like_phantom
 from radiolucent.study import load_study
 
 
@@ -45,6 +47,19 @@ def test_a_real_radiograph_fails() -> None:
     path = data.get_testdata_file("RG1_UNCR.dcm", download=False)
     assert path is not None, "pydicom-data is missing: it is among the development requirements"
     assert not looks_like_phantom(load_study(path).frames[0].picture())
+
+
+def test_fitting_stores_the_farthest_phantom_and_a_margin(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "reference.npz"
+    fit(path, films=10)
+    with np.load(path) as stored:
+        mean, precision, limit = stored["mean"], stored["precision"], float(stored["limit"])
+    assert np.allclose(precision, precision.T) and np.linalg.eigvalsh(precision).min() > 0
+    first = 3 * FIRST_TRAINING_SEED
+    cases = [draw_case(s, size=512 if s % 5 == 0 else 256, marker=s % 7 == 0) for s in range(first, first + 10)]
+    described = [describe(case.film / 255) for case in cases]
+    assert np.allclose(mean, np.mean(described, axis=0))
+    assert limit == pytest.approx(1.25 * max(distance(row, mean, precision) for row in described))
 
 
 def test_the_distance_is_the_euclidean_one_in_whitened_space() -> None:
