@@ -70,14 +70,13 @@ def demo(
         from radiolucent.phantom.film import draw_case
         from radiolucent.phantom.record import Lesion
         from radiolucent.study import load_study
-        from radiolucent.vlm.load import load_model
 
         language = _language(lang)
         case = draw_case(seed, lesions=(Lesion("consolidation", "right", "lower"),))
         out.mkdir(parents=True, exist_ok=True)
         study = load_study(write_dicom(case, out / "phantom.dcm"))
         explanation = run(
-            load_model("demo"), study, language=language, level=_level(level), progress=_bar(as_json)
+            _load("demo"), study, language=language, level=_level(level), progress=_bar(as_json)
         )
         bundle = explanation.save(out / "bundle")
         mask = case.masks["consolidation"]
@@ -115,11 +114,10 @@ def explain(
     with _failures(as_json):
         from radiolucent.explain import explain as run
         from radiolucent.study import load_study
-        from radiolucent.vlm.load import load_model
 
         study = load_study(image[0] if len(image) == 1 else list(image))
         explanation = run(
-            load_model(model),
+            _load(model),
             study,
             question=question,
             language=None if lang is None else _language(lang),
@@ -153,10 +151,9 @@ def evaluate(
         from radiolucent.faithfulness.evaluate import compare_methods
         from radiolucent.faithfulness.phantoms import phantom_cases
         from radiolucent.findings import extract_findings
-        from radiolucent.vlm.load import load_model
         from radiolucent.vlm.types import Prompt
 
-        loaded = load_model(model)
+        loaded = _load(model)
         language = _language(lang)
         say: Callable[[str], None] | None = None
         if not as_json and sys.stderr.isatty():
@@ -261,6 +258,15 @@ def _fail(error: Exception, code: int, as_json: bool) -> None:
     else:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
     raise typer.Exit(code) from None
+
+
+def _load(name: str) -> Any:
+    from transformers.utils import logging
+
+    from radiolucent.vlm.load import load_model
+
+    logging.disable_progress_bar()  # one bar is enough: ours
+    return load_model(name)
 
 
 def _language(text: str) -> Any:

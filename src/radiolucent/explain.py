@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from radiolucent.attribution.maps import EmptyMap
 from radiolucent.attribution.registry import attribute
-from radiolucent.attribution.targets import finding_target
+from radiolucent.attribution.targets import finding_chars, finding_target
 from radiolucent.attribution.token_ablation import token_ablations
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.confidence.quadrant import with_image_lift
@@ -28,6 +28,7 @@ from radiolucent.faithfulness.grade import grade_maps
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.findings.names import describe
+from radiolucent.localize import ZONE_ESTIMATED
 from radiolucent.localize.film_places import FilmPlaces, film_places, other_side_notice, outside_notice
 from radiolucent.phantom.likeness import looks_like_phantom
 from radiolucent.report.explanation import Explanation
@@ -208,7 +209,7 @@ class _Run:
             check_parity(self.model, generation, self.model.replay(generation, features), features=features)
         findings = extract_findings(generation.text, self.prompt.language)
         shown = tuple(finding for finding in findings if finding.polarity != "absent")
-        maps = self._maps(features, generation, shown)
+        maps = self._maps(features, generation, shown, findings)
         grades = self._grades(features, generation, maps)
         trace = self._trace(features, generation)
         confidence = self._confidence(features, findings, trace, prefill)
@@ -229,21 +230,27 @@ class _Run:
         )
 
     def _maps(
-        self, features: Features, generation: Generation, findings: Sequence[Finding]
+        self,
+        features: Features,
+        generation: Generation,
+        findings: Sequence[Finding],
+        written: Sequence[Finding],
     ) -> dict[MapKey, AttributionMap]:
         maps: dict[MapKey, AttributionMap] = {}
-        targets = self._targets(generation, findings)
+        targets = self._targets(generation, findings, written)
         for place, name in enumerate(self.plan.methods):
             with self._timed(name, 0.25 + 0.35 * place / len(self.plan.methods)):
                 for finding_id, made in self._method(name, features, generation, targets):
                     maps[name, finding_id] = made
         return maps
 
-    def _targets(self, generation: Generation, findings: Sequence[Finding]) -> dict[str, Target]:
+    def _targets(
+        self, generation: Generation, findings: Sequence[Finding], written: Sequence[Finding]
+    ) -> dict[str, Target]:
         targets: dict[str, Target] = {}
         for finding in findings:
             try:
-                targets.setdefault(finding.id, finding_target(generation, finding))
+                targets.setdefault(finding.id, finding_target(generation, finding, written))
             except TargetNotFound as error:
                 self.warnings.append(Notice("no_target", str(error), f"无法定位对应文字：{finding.words}"))
         return targets
@@ -273,7 +280,22 @@ class _Run:
             return {}
         with self._timed("grade", 0.62):
             grades = grade_maps(self.model, features, generation, list(maps.values()), seed=self.seed)
-        return dict(zip(maps, grades, strict=True))
+        return {
+            key: grade if grade.withheld else replace(grade, note=f"{self._where(made, features)}{grade.note}")
+            for (key, made), grade in zip(maps.items(), grades, strict=True)
+        }
+
+    def _where(self, made: AttributionMap, features: Features) -> str:
+        """Where a map's region lies, as a sentence; empty where it holds none or the view tells no place."""
+        strongest = int(made.values.max(axis=(1, 2)).argmax())
+        place = self._places(features)[strongest].of_map(made.values[strongest])
+        words = "" if place is None else place.text(self.prompt.language)
+        if not words:
+            return ""
+        estimated = place is not None and ZONE_ESTIMATED in place.notices
+        if self.prompt.language == "zh":
+            return f"区域位于：{words}{'（' + ZONE_ESTIMATED.zh + '）' if estimated else ''}。"
+        return f"The region lies: {words}{' (' + ZONE_ESTIMATED.en + ')' if estimated else ''}. "
 
     def _trace(self, features: Features, generation: Generation) -> Trace | None:
         if not generation.words:
@@ -316,7 +338,7 @@ class _Run:
         if trace is None or not self.plan.reliance:
             return confidence
         # A denial that stands without the picture too is no sign of guessing: a blank shows nothing either.
-        lifts = {finding.id: _lift(finding, trace) for finding in findings if finding.polarity != "absent"}
+        lifts = {finding.id: _lift(finding, findings, trace) for finding in findings if finding.polarity != "absent"}
         entries = tuple(
             with_image_lift(entry, lifts[entry.finding_id]) if entry.finding_id in lifts else entry
             for entry in confidence.findings
@@ -399,9 +421,9 @@ class _Prefilled:
         return self._model.sample(prompt, features, prefill=self._prefill, **options)
 
 
-def _lift(finding: Finding, trace: Trace) -> float:
-    """Nats that the image added to the finding's words."""
-    first, last = finding.chars
+def _lift(finding: Finding, findings: Sequence[Finding], trace: Trace) -> float:
+    """Nats that the image added to the words that say the finding."""
+    first, last = finding_chars(finding, findings)
     return sum(
         word.image_reliance or 0.0
         for word in trace.words

@@ -19,7 +19,7 @@ from radiolucent.confidence.agreement import term_frequencies
 from radiolucent.confidence.sampling import draw_reports
 from radiolucent.errors import DegenerateSampling
 from radiolucent.explain import Level, explain
-from radiolucent.findings import extract_findings
+from radiolucent.findings import Finding, extract_findings
 from radiolucent.report.bundle import save
 from radiolucent.report.explanation import Explanation
 from radiolucent.report.picture import render_png
@@ -99,7 +99,7 @@ class ExplainableMedGemma:
     def _importance(self, explanation: Explanation) -> Array:
         features = self.model.encode(explanation.study)
         main, generation = explanation.main_finding, explanation.generation
-        target = Target((0, len(generation.token_ids))) if main is None else finding_target(generation, main)
+        target = Target((0, len(generation.token_ids))) if main is None else _target(explanation, main)
         made = attribute(self.model, features, generation, target, "pixel_gradient")
         return made.geometry[0].on_source(made.values[0])
 
@@ -113,6 +113,10 @@ class ExplainableMedGemma:
         except DegenerateSampling:  # the explanation's own warnings say so to people
             return {}
         return term_frequencies([extract_findings(one.text, prompt.language) for one in drawn])
+
+
+def _target(explanation: Explanation, finding: Finding) -> Target:
+    return finding_target(explanation.generation, finding, explanation.findings)
 
 
 def _words(trace: Trace | None) -> tuple[TraceWord, ...]:

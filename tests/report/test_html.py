@@ -6,7 +6,9 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -16,6 +18,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+import synthetic
 import viewer_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +27,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from radiolucent.errors import MalformedInput
+from radiolucent.report import viewer_bridge
 from radiolucent.report.html import (
     LEVELS,
     Bilingual,
@@ -61,10 +65,14 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed, and CI must not pass without it: apt-get install chromium")
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+        chromium = playwright.chromium.launch(executable_path=path, args=options)
         yield chromium
         chromium.close()
 
@@ -95,6 +103,11 @@ class Opened:
             name,
         )
         return np.frombuffer(base64.b64decode(values), np.uint8).reshape(height, width, 4)
+
+    def shot(self) -> np.ndarray:
+        """RGB of the viewport as a person sees it, all canvases together, int (rows, cols, 3)."""
+        self.settle()
+        return np.asarray(Image.open(io.BytesIO(self.page.locator(".viewport").screenshot())).convert("RGB"), int)
 
     def settle(self) -> None:
         """Three animation frames: what was asked for is on the canvas."""
@@ -270,6 +283,34 @@ def test_hovered_word_colours_its_cell_on_the_padded_film(opened: Open) -> None:
     assert_covers(report, TINY, coloured(report.layer("colour")), 10, 12)
     report.page.mouse.move(3, 3)
     assert not coloured(report.layer("colour")).any()
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(240, 320), (320, 240)])
+@pytest.mark.parametrize(("row", "col"), [(5, 5), (10, 11)])
+def test_hovering_changes_what_is_seen_at_the_cell_and_nowhere_far(
+    opened: Open, rows: int, cols: int, row: int, col: int
+) -> None:
+    frame = FrameView(film_png(np.full((rows, cols), 0.5)), rows, cols)
+    report = opened(viewer_data.tiny({0: (row, col), 1: (8, 8), 2: (8, 8)}, frames=(frame,)))
+    report.page.mouse.move(3, 3)
+    bare = report.shot()
+    report.word(0).hover()
+    change = np.abs(report.shot() - bare).max(axis=2)
+    assert change.max() > 40
+    # Computed here from the padding rule alone: the film sits in the middle of a square of its longer edge.
+    edge = max(rows, cols)
+    pitch = edge / GRID
+    scale, left, top = report.view(Geometry(rows=rows, cols=cols))
+    x = left + ((col + 0.5) * pitch - (edge - cols) / 2) * scale
+    y = top + ((row + 0.5) * pitch - (edge - rows) / 2) * scale
+    ys, xs = np.indices(change.shape) + 0.5
+    centre = (np.average(xs, weights=change), np.average(ys, weights=change))
+    assert centre == pytest.approx((x, y), abs=pitch * scale / 2)
+    changed = change > 6
+    far = np.maximum(np.abs(xs - x), np.abs(ys - y)) > 1.5 * pitch * scale
+    assert not (changed & far).any()
+    report.page.mouse.move(3, 3)
+    assert np.array_equal(report.shot(), bare)
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(320, 240), (241, 320), (300, 300)])
@@ -552,6 +593,48 @@ def test_thinking_is_apart_and_closed(opened: Open) -> None:
 # People
 
 
+QUALIFIERS = {
+    "en": ("right", "left", "upper", "lower", "zone", "small", "mild"),
+    "zh": ("右", "左", "上", "下", "少量", "轻度"),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_finding_says_its_side_zone_and_severity_once(opened: Open, language: str) -> None:
+    explanation = synthetic.explain_zh() if language == "zh" else synthetic.explain_en()
+    report = opened(viewer_bridge.viewer_data(explanation))
+    lines = report.page.locator("[data-finding] .name").all_inner_texts()
+    assert len(lines) == len(explanation.findings)
+    for line in lines:
+        for qualifier in QUALIFIERS[language]:
+            assert line.lower().count(qualifier) <= 1, line
+    consolidation = next(line for line in lines if ("实变" if language == "zh" else "onsolidation") in line)
+    assert ("左" if language == "zh" else "left") in consolidation
+    assert ("上" if language == "zh" else "upper") in consolidation
+    assert ("不除外" if language == "zh" else "possible") in consolidation
+
+
+@pytest.mark.parametrize(("language", "tag"), [("en", "en"), ("zh", "zh-CN")])
+def test_page_opens_in_its_language_and_both_switches_turn_it(opened: Open, language: str, tag: str) -> None:
+    report = opened(viewer_data.full(language))
+    notices = {"en": "Not a medical device", "zh-CN": "非医疗器械"}
+    other = "en" if tag == "zh-CN" else "zh-CN"
+
+    def shows(expected: str) -> None:
+        assert report.page.evaluate("document.documentElement.lang") == expected
+        footer = report.page.locator("footer").inner_text()
+        assert [lang for lang, words in notices.items() if words in footer] == [expected]
+        title = {"en": "Explained report", "zh-CN": "报告与解释"}[expected]
+        assert report.page.title() == f"{title} · radiolucent"
+
+    shows(tag)
+    report.page.locator(f"button[lang='{other}']").click()
+    shows(other)
+    report.page.keyboard.press("l")
+    shows(tag)
+    assert report.page.locator(".text.answer").inner_text() == viewer_data.full(language).report
+
+
 def test_findings_table_says_counts_interval_evidence_and_grade(opened: Open) -> None:
     report = opened(viewer_data.full())
     row = report.page.locator("tr[data-finding='pleural_effusion.right']")
@@ -584,6 +667,24 @@ def test_notices_are_always_in_sight_and_nothing_overflows(opened: Open, size: t
                     e.scrollHeight > e.clientHeight + 1).map(() => name))"""
         )
         assert clipped == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_controls_of_the_film_do_not_overlap_and_the_eye_keeps_their_line(
+    opened: Open, language: str, width: int
+) -> None:
+    report = opened(viewer_data.full(language), width, 800)
+    boxes = [part.bounding_box() for part in report.page.locator(".toolbar button, .toolbar .doubt").all()]
+    shown = [box for box in boxes if box is not None]
+    assert len(shown) == 9  # two tools, three of zoom, two of the film, the doubt, the eye
+    for i, a in enumerate(shown):
+        for b in shown[i + 1 :]:
+            beside = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+            above = a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
+            assert beside or above
+    middles = [box["y"] + box["height"] / 2 for box in (shown[0], shown[-1])]
+    assert middles[0] == pytest.approx(middles[1], abs=2)
 
 
 def test_phantom_banner_only_for_the_demo_model(opened: Open) -> None:

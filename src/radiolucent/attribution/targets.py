@@ -97,24 +97,47 @@ def score_with_graph(
         return target_scores(model, generation, soft_tokens, [target])[:, 0]
 
 
-def finding_target(generation: Generation, finding: Finding) -> Target:
-    """The target of a finding: every token of its evidence as written in the answer.
+def finding_target(generation: Generation, finding: Finding, others: Sequence[Finding] = ()) -> Target:
+    """The target of a finding: every token that says it, its side and place included.
+
+    In Chinese the side comes first and carries the decision ("右侧胸腔积液"), in English the finding does: the
+    evidence's words alone would miss one or the other. So the span is the finding's sentence, or, where the sentence
+    holds other findings too, its share of it: from the end of the one before to the start of the one after.
+
+    Parameters
+    ----------
+    others
+        Findings of the same text; those in the finding's sentence bound its span.
 
     Raises
     ------
     TargetNotFound
         Where no word of the answer lies in the finding's characters.
     """
-    first, last = finding.chars
+    first, last = finding_chars(finding, others)
     spans = [
         word.tokens
         for word in generation.words
-        if word.part == "answer" and word.chars[0] < last and word.chars[1] > first
+        if word.part == "answer"
+        and word.chars[0] < last
+        and word.chars[1] > first
+        and any(character.isalnum() for character in word.text)
     ]
     if not spans:
         raise TargetNotFound(
-            f"No word of the answer lies at characters {finding.chars} ({finding.words!r}); extract the findings from "
+            f"No word of the answer lies at characters {(first, last)} ({finding.words!r}); extract the findings from "
             "this generation's own text."
         )
     tokens = (min(start for start, _ in spans), max(stop for _, stop in spans))
     return Target(tokens=tokens, label=finding.words or generation.text[first:last])
+
+
+def finding_chars(finding: Finding, others: Sequence[Finding] = ()) -> tuple[int, int]:
+    """Span [first, last) of the characters that say a finding, its side and place included."""
+    first, last = finding.chars
+    start, stop = finding.sentence
+    if not start <= first < last <= stop:  # no sentence is known
+        return first, last
+    before = [other.chars[1] for other in others if start <= other.chars[0] and other.chars[1] <= first]
+    after = [other.chars[0] for other in others if other.chars[0] >= last and other.chars[1] <= stop]
+    return max([start, *before]), min([stop, *after])

@@ -126,10 +126,11 @@ def compare_methods(
     for count, case in enumerate(cases, start=1):
         features = model.encode(case.study)
         generation = model.generate(prompt, features, max_new_tokens=max_new_tokens)
-        found = true_positives(extract(generation.text), case)
+        written = extract(generation.text)
+        found = true_positives(written, case)
         asserted += len(found)
         for finding in found:
-            target = finding_target(generation, finding)
+            target = finding_target(generation, finding, written)
             if not needs_lesion(model, case, finding.code, features, generation, target):
                 continue
             explained += 1

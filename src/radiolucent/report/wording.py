@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from radiolucent.confidence.types import QUADRANT_WORDS, Quadrant
 from radiolucent.faithfulness.types import GRADE_WORDS, WITHHELD_EN, WITHHELD_ZH, Grade
+from radiolucent.findings.names import describe
 from radiolucent.findings.types import Finding
 from radiolucent.findings.vocabulary import VOCABULARY
 
@@ -188,15 +191,14 @@ def name_of(table: dict[str, Pair], key: str, language: str) -> str:
 
 
 def finding_name(finding: Finding, language: str) -> str:
-    """``pleural effusion, right, lower zone, mild`` or ``右侧下野轻度胸腔积液``."""
-    code = VOCABULARY.get(finding.code)
-    name = finding.code.replace("_", " ") if code is None else pick((code.en, code.zh), language)
-    side = name_of(SIDES, finding.side, language) if finding.side else ""
-    zone = name_of(ZONES, finding.zone, language) if finding.zone else ""
-    severity = name_of(SEVERITIES, finding.severity, language) if finding.severity else ""
-    if language == "zh":
-        return f"{side}{zone}{severity}{name}"
-    return ", ".join(part for part in (name, side, zone, severity) if part)
+    """What the finding would be if it were there: ``Small right pleural effusion``, ``右侧胸腔少量积液``.
+
+    Polarity and hedge are shown beside the name, never by it.
+    """
+    if finding.code not in VOCABULARY:  # of an external labeller
+        return finding.code.replace("_", " ")
+    plain = replace(finding, polarity="present", certainty="definite", change=None, contradicted=False)
+    return describe(plain, language)
 
 
 def grade_word(grade: Grade, language: str) -> str:
