@@ -621,7 +621,7 @@ def test_page_opens_in_its_language_and_both_switches_turn_it(opened: Open, lang
     other = "en" if tag == "zh-CN" else "zh-CN"
 
     def shows(expected: str) -> None:
-        assert report.page.evaluate("document.documentElement.lang") == expected
+        report.page.locator(f"html[lang='{expected}']").wait_for(state="attached", timeout=5000)  # set after paint
         footer = report.page.locator("footer").inner_text()
         assert [lang for lang, words in notices.items() if words in footer] == [expected]
         title = {"en": "Explained report", "zh-CN": "报告与解释"}[expected]
