@@ -23,6 +23,7 @@ from radiolucent.phantom.record import CODES, ZONED, Lesion
 
 LANGUAGES: tuple[grammar.Language, ...] = ("en", "zh")
 BATCH = 32
+MARKED_FILMS = 200  # at most, for the corner marker
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def measure(folder: Path, films: int = 500, first_seed: int = 0, threads: int | 
         where={language: _where(ask, cases, language) for language in LANGUAGES},
         right_language={language: _in_language(reports[language], language) for language in LANGUAGES},
         swapped={language: _swapped(found[language], truths) for language in LANGUAGES},
-        shortcut=_shortcut(ask, first_seed, films=min(films, 200)),
+        shortcut=_shortcut(ask, first_seed, films=min(films, MARKED_FILMS)),
     )
 
 
@@ -302,7 +303,7 @@ def _markdown(card: Card, recipe: Mapping[str, Any], cheats: bool) -> str:
         row("F1 with another case's film", *(card.swapped[lang]["f1"] for lang in LANGUAGES)),
         row("F1 between the two cases' records (chance)", *(card.swapped[lang]["chance"] for lang in LANGUAGES)),
         "",
-        "Corner marker (200 films): "
+        f"Corner marker ({min(card.films, MARKED_FILMS)} films): "
         f"says cardiomegaly on {card.shortcut['yes_with_marker']:.3f} of films that carry it and on "
         f"{card.shortcut['yes_without_marker']:.3f} without it; removing it flips "
         f"{card.shortcut['flipped_without_marker']:.3f} of the cardiomegaly answers.",

@@ -94,7 +94,10 @@ def flat_film(rows: int, cols: int) -> Explanation:
 @pytest.mark.parametrize(("rows", "cols"), [(300, 300), (300, 220), (200, 330)])
 @pytest.mark.parametrize(("row", "column"), [(5, 6), (9, 11)])
 def test_a_hot_cell_is_outlined_at_its_own_place_on_the_film(rows: int, cols: int, row: int, column: int) -> None:
-    """The place follows from the padded square by hand: centre the film on its square, cut it in 16."""
+    """The place follows from the padded square by hand: centre the film on its square, cut it in 16.
+
+    The outline is the region that the grade hides: the hot cell with one cell around it.
+    """
     plain = flat_film(rows, cols)
     marked = one_hot(plain, row, column, "relied_on")
     _, spot, _ = film_spot(marked)
@@ -107,8 +110,8 @@ def test_a_hot_cell_is_outlined_at_its_own_place_on_the_film(rows: int, cols: in
     stage = picture[: spot.y + spot.height, : spot.x + spot.width]
     amber = (np.abs(stage - (255, 180, 84)) < 12).all(axis=-1)
     ys, xs = np.nonzero(amber)
-    assert abs(xs.min() - left) <= 4 and abs(xs.max() - (left + side)) <= 4
-    assert abs(ys.min() - top) <= 4 and abs(ys.max() - (top + side)) <= 4
+    assert abs(xs.min() - (left - side)) <= 4 and abs(xs.max() - (left + 2 * side)) <= 4
+    assert abs(ys.min() - (top - side)) <= 4 and abs(ys.max() - (top + 2 * side)) <= 4
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(256, 256), (256, 160), (150, 250)])
