@@ -362,9 +362,11 @@ def _show(explanation: Explanation) -> None:
 
 
 def _show_comparison(comparison: Comparison) -> None:
-    from rich.table import Table
+    from rich import box
+    from rich.table import Column, Table
 
-    table = Table("method", "claim", "hit rate", "95 % interval", "energy in mask", "AUC", "passes")
+    heads = ("claim", "hit rate", "95 % interval", "energy", "AUC", "passes")
+    table = Table(Column("method", no_wrap=True), *(Column(head, no_wrap=True) for head in heads), box=box.SIMPLE)
     for row in comparison.rows:
         low, high = row.hit_interval
         table.add_row(
@@ -374,6 +376,7 @@ def _show_comparison(comparison: Comparison) -> None:
     console = _console()
     console.print(table)
     console.print(
+        "energy: share of the map inside the true mask. "
         f"{comparison.cases} films; {comparison.asserted} findings reported rightly, {comparison.explained} of them "
         "need their lesion (removing it makes the words less likely)."
     )
