@@ -6,6 +6,7 @@ The same pipeline as :func:`radiolucent.explain`, handed out as plain dictionari
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from radiolucent.explain import Level, explain
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.report.bundle import save
 from radiolucent.report.explanation import Explanation
-from radiolucent.report.picture import render_png
 from radiolucent.study import Study, load_study
 from radiolucent.trace.types import Trace, TraceWord
 from radiolucent.vlm.gemma3 import Gemma3Model
@@ -87,8 +87,8 @@ class ExplainableMedGemma:
             self.model, study, question=question, language=language, level=self.level, seed=self.seed, samples=SAMPLES
         )
         self.explanation = explanation
-        save(explanation, self.output / "explainable_report")
-        render_png(explanation).save(self.output / "explainable_report.png")
+        bundle = save(explanation, self.output / "explainable_report")
+        shutil.copyfile(bundle / "report.png", self.output / "explainable_report.png")
         return explanation.report, {
             "attention_maps": _attention_maps(explanation.trace),
             "feature_importance": self._importance(explanation),
