@@ -16,9 +16,8 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from radiolucent.attribution.maps import EmptyMap
-from radiolucent.attribution.registry import attribute
+from radiolucent.attribution.registry import attribute_all
 from radiolucent.attribution.targets import finding_chars, finding_target
-from radiolucent.attribution.token_ablation import token_ablations
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.confidence.quadrant import with_image_lift
 from radiolucent.confidence.sampling import sample_confidence
@@ -258,20 +257,14 @@ class _Run:
     def _method(
         self, name: str, features: Features, generation: Generation, targets: Mapping[str, Target]
     ) -> Iterator[tuple[str, AttributionMap]]:
-        if name == "token_ablation" and targets:  # one perturbed replay serves every finding
-            try:
-                made = token_ablations(self.model, features, generation, list(targets.values()))
-                yield from zip(targets, made, strict=True)
-                return
-            except EmptyMap:
-                pass  # of one target: each is asked alone below, and the empty one is reported
-        for finding_id, target in targets.items():
-            try:
-                yield finding_id, attribute(self.model, features, generation, target, name)
-            except EmptyMap as error:
+        made = attribute_all(self.model, features, generation, list(targets.values()), name)
+        for (finding_id, target), one in zip(targets.items(), made, strict=True):
+            if isinstance(one, EmptyMap):
                 self.warnings.append(
-                    Notice("empty_map", f"{name}: {error}", f"{name}：对“{target.label}”没有得到任何图像区域。")
+                    Notice("empty_map", f"{name}: {one}", f"{name}：对“{target.label}”没有得到任何图像区域。")
                 )
+            else:
+                yield finding_id, one
 
     def _grades(
         self, features: Features, generation: Generation, maps: Mapping[MapKey, AttributionMap]

@@ -13,7 +13,8 @@ from radiolucent.attribution.types import AttributionMap, Claim
 if TYPE_CHECKING:
     from radiolucent.attribution.attention import attention_layers
     from radiolucent.attribution.maps import EmptyMap
-    from radiolucent.attribution.registry import Method, attribute, method, methods
+    from radiolucent.attribution.method import Method
+    from radiolucent.attribution.registry import attribute, attribute_all, method, methods
     from radiolucent.attribution.targets import finding_target
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Method",
     "attention_layers",
     "attribute",
+    "attribute_all",
     "finding_target",
     "method",
     "methods",
@@ -30,9 +32,10 @@ __all__ = [
 
 _HOME = {
     "EmptyMap": "maps",
-    "Method": "registry",
+    "Method": "method",
     "attention_layers": "attention",
     "attribute": "registry",
+    "attribute_all": "registry",
     "finding_target": "targets",
     "method": "registry",
     "methods": "registry",

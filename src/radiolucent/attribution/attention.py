@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent.attribution.maps import EmptyMap, finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel, blank_features
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
@@ -180,3 +181,20 @@ def _pool(
 
 def _contrast(pooled: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return pooled[0] if len(pooled) == 1 else pooled[0] - pooled[1]
+
+
+METHOD = describe(
+    attention,
+    claim="attended",
+    en="Where the model attended when it wrote the words; attention is a hypothesis, not evidence.",
+    zh="模型生成文字时注意的位置；注意力只是假设，不是依据。",
+    cost="none where rows were kept while generating, else 1 forward pass",
+    citation="Vaswani et al. 2017, arXiv 1706.03762; limits: Jain and Wallace 2019, arXiv 1902.10186",
+    passes=lambda size: Passes(),
+    variants={
+        "final": {"layers": "final"},
+        "global": {"layers": "global"},
+        "max": {"reduce": "max"},
+        "corrected": {"without_prior": True},
+    },
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from radiolucent.attribution.maps import FLOAT32_NATS, finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.occlusion import PixelFill, Window, occluded_scores, windows
 from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
@@ -84,3 +85,14 @@ def _split(blocks: list[Window], patch: int, size: int, cell: int) -> list[Windo
         for right in range(0, patch, half)
         if top + down < size and left + right < size
     ]
+
+
+METHOD = describe(
+    hierarchical_occlusion,
+    claim="relied_on",
+    en="Hides large blocks of pixels first and looks closer only where the words lose most.",
+    zh="先遮挡大块区域，仅在文字损失最大处逐级细化。",
+    cost="49 forward passes and image encodes at 16 x 16 cells, batched",
+    citation="Zeiler and Fergus 2014, arXiv 1311.2901, coarse to fine",
+    passes=lambda size: Passes(49 * size.targets, 0, 48 * size.targets),
+)

@@ -11,6 +11,7 @@ import torch
 
 from radiolucent.attribution.fills import Fill, soft_fill
 from radiolucent.attribution.maps import finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.saliency import token_gradient
 from radiolucent.attribution.targets import passes, soft_rows
@@ -55,3 +56,15 @@ def path_start(model: ExplainableModel, features: Features, baseline: Baseline) 
     if baseline == "zero":
         return torch.zeros_like(soft_rows(features))
     return soft_fill(model, features, baseline)
+
+
+METHOD = describe(
+    input_x_gradient,
+    claim="sensitive",
+    en="Signed first-order effect of each cell's soft token on the words' log-probability.",
+    zh="每个图像软标记对文字对数概率的一阶影响（有符号）。",
+    cost="1 forward and 1 backward pass",
+    citation="Shrikumar et al. 2016, arXiv 1605.01713",
+    passes=lambda size: Passes(replays=size.targets, backwards=size.targets),
+    variants={"mean": {"baseline": "mean"}},
+)

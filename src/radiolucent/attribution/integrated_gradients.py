@@ -11,6 +11,7 @@ import torch
 
 from radiolucent.attribution.input_x_gradient import Baseline, path_start
 from radiolucent.attribution.maps import finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.saliency import token_gradient
 from radiolucent.attribution.targets import passes, soft_rows
@@ -64,3 +65,14 @@ def _gauss_legendre(steps: int, like: torch.Tensor) -> tuple[torch.Tensor, torch
     """Nodes in (0, 1) and weights that add to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     return like.new_tensor((nodes + 1) / 2), like.new_tensor(weights / 2)
+
+
+METHOD = describe(
+    integrated_gradients,
+    claim="sensitive",
+    en="Gradients integrated from the mean token to the picture's; the values add to the words' change.",
+    zh="从平均标记到图像标记的路径积分梯度；各值之和等于文字得分的变化。",
+    cost="16 forward and 16 backward passes, batched",
+    citation="Sundararajan et al. 2017, arXiv 1703.01365",
+    passes=lambda size: Passes(replays=16 * size.targets, backwards=16 * size.targets),
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,3 +72,11 @@ def finished(
         forwards=forwards,
         backwards=backwards,
     )
+
+
+def finished_or_empty(values: NDArray[np.floating], features: Features, **described: Any) -> AttributionMap | EmptyMap:
+    """As :func:`finished`, the :class:`EmptyMap` returned in the map's place: for several targets at once."""
+    try:
+        return finished(values, features, **described)
+    except EmptyMap as empty:
+        return empty

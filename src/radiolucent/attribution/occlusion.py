@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiolucent.attribution.maps import FLOAT32_NATS, finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
 from radiolucent.attribution.types import AttributionMap
@@ -146,3 +147,17 @@ def _cell_means(values: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
     cell = size // grid
     means: NDArray[np.float64] = values.reshape(images, grid, cell, grid, cell).mean(axis=(2, 4))
     return means
+
+
+METHOD = describe(
+    occlusion,
+    claim="relied_on",
+    en="Hides squares of pixels before the model looks, and measures what the words lose.",
+    zh="在模型读图前遮挡像素方块，测量相应文字的概率损失。",
+    cost="about cells + 1 forward passes and image encodes, batched",
+    citation="Zeiler and Fergus 2014, arXiv 1311.2901",
+    passes=lambda size: Passes(
+        replays=size.targets * (size.cells * size.images + 1), encodes=size.targets * size.cells * size.images
+    ),
+    variants={"blur": {"fill": "blur"}, "blank": {"fill": "blank"}},
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 from radiolucent.attribution.maps import finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import in_single_precision, passes, score_with_graph
 from radiolucent.attribution.types import AttributionMap
@@ -46,3 +47,14 @@ def pixel_gradient(
         forwards=passes([target]),
         backwards=1,
     )
+
+
+METHOD = describe(
+    pixel_gradient,
+    claim="sensitive",
+    en="Gradient of the words' log-probability at each pixel, through the vision tower.",
+    zh="文字对数概率对每个像素的梯度（经视觉编码器）。",
+    cost="1 forward and 1 backward pass, image encode included",
+    citation="Simonyan et al. 2014, arXiv 1312.6034",
+    passes=lambda size: Passes(size.targets, size.targets, size.images * size.targets, size.images * size.targets),
+)

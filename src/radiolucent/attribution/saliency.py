@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 from radiolucent.attribution.maps import finished
+from radiolucent.attribution.method import Passes, describe
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import passes, score_with_graph, soft_rows
 from radiolucent.attribution.types import AttributionMap
@@ -36,3 +37,14 @@ def token_gradient(model: ExplainableModel, generation: Generation, rows: torch.
     score = score_with_graph(model, generation, leaf, target)
     (gradient,) = torch.autograd.grad(score.sum(), leaf)
     return gradient.detach()
+
+
+METHOD = describe(
+    saliency,
+    claim="sensitive",
+    en="Length of the gradient of the words' log-probability at each cell's soft token.",
+    zh="文字对数概率在每个图像软标记处的梯度长度。",
+    cost="1 forward and 1 backward pass",
+    citation="Simonyan et al. 2014, arXiv 1312.6034",
+    passes=lambda size: Passes(replays=size.targets, backwards=size.targets),
+)

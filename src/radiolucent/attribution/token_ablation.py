@@ -6,12 +6,15 @@ One pass a cell, many cells in a batch, the vision tower never rerun. Mean-embed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from radiolucent.attribution.fills import Fill, hidden_rows, soft_fill
-from radiolucent.attribution.maps import FLOAT32_NATS, finished
+from radiolucent.attribution.maps import FLOAT32_NATS, finished_or_empty
+from radiolucent.attribution.method import Made, Passes, describe, only
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
 from radiolucent.attribution.types import AttributionMap
@@ -38,20 +41,19 @@ def token_ablation(
     group
         Edge of the squares of cells hidden together; every cell of a square carries the square's loss.
     """
-    (result,) = token_ablations(model, features, generation, [target], fill=fill, group=group, batch=batch)
-    return result
+    return only(token_ablations(model, features, generation, [target], fill=fill, group=group, batch=batch))
 
 
 def token_ablations(
     model: ExplainableModel,
     features: Features,
     generation: Generation,
-    targets: list[Target],
+    targets: Sequence[Target],
     *,
     fill: Fill = "mean",
     group: int = 1,
     batch: int = BATCH,
-) -> list[AttributionMap]:
+) -> list[Made]:
     """The maps of several targets from the same perturbed passes; each map's ``forwards`` are those of all."""
     rows = soft_rows(features)
     labels = cell_groups(features, group)
@@ -65,7 +67,7 @@ def token_ablations(
         lost.append(base - scores(model, generation, hidden_rows(rows, filling, hidden), targets, batch=batch))
     drops = torch.cat(lost).numpy()
     return [
-        finished(
+        finished_or_empty(
             drops[labels, index],
             features,
             claim="relied_on",
@@ -91,3 +93,16 @@ def cell_groups(features: Features, group: int) -> NDArray[np.int64]:
     squares = int(along[-1]) + 1
     one = along[:, None] * squares + along[None, :]
     return (np.arange(images)[:, None] * squares**2 + one.reshape(1, -1)).reshape(-1)
+
+
+METHOD = describe(
+    token_ablation,
+    claim="relied_on",
+    en="Hides one cell of the picture after another (as a soft token) and measures what the words lose.",
+    zh="逐格隐藏图像（软标记），测量相应文字的概率损失。",
+    cost="cells + 1 forward passes, batched, no image encode",
+    citation="Neo et al. 2025, arXiv 2410.07149",
+    passes=lambda size: Passes(replays=size.cells * size.images + 1),
+    many=token_ablations,
+    variants={"blank": {"fill": "blank"}, "coarse": {"group": 2}},
+)

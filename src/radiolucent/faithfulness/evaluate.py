@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent.attribution.maps import EmptyMap
+from radiolucent.attribution.method import Method
 from radiolucent.attribution.model import ExplainableModel
-from radiolucent.attribution.registry import Method
 from radiolucent.attribution.registry import method as method_of
 from radiolucent.attribution.targets import finding_target, scores, soft_rows
 from radiolucent.attribution.types import AttributionMap
