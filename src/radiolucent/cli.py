@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -26,6 +26,7 @@ from radiolucent.errors import (
 
 if TYPE_CHECKING:
     from radiolucent.faithfulness.evaluate import Comparison
+    from radiolucent.levels import Level
     from radiolucent.report.explanation import Explanation
 
 BAD_INPUT = (MalformedInput, UnsupportedInput, TargetNotFound, WeightsUnavailable, UnsupportedModel, FileNotFoundError)
@@ -76,7 +77,7 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
         study = load_study(write_dicom(case, out / "phantom.dcm"))
         explanation = run(
-            _load("demo"), study, language=language, level=_level(level), progress=_bar(as_json)
+            _load("demo"), study, language=language, level=_level(level), progress=not as_json
         )
         bundle = explanation.save(out / "bundle")
         mask = case.masks["consolidation"]
@@ -107,25 +108,44 @@ def explain(
     lang: LanguageOption = None,
     out: OutOption = Path("out/explanation"),
     seed: SeedOption = 0,
-    samples: Annotated[int | None, typer.Option(help="Sampled reports; the level's own number where left out.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Sampled reports at most; the level's own number where left out.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would run and how long it would take; run nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a model report on a study and explain the report: a bundle with report.png and report.html."""
+    """Let a model report on a study and explain the report: a bundle with report.png and report.html.
+
+    Ctrl-C after the report was written leaves a valid bundle of what was finished, marked as partial.
+    """
     with _failures(as_json):
+        from radiolucent.explain import ExplanationInterrupted, expected_cost
         from radiolucent.explain import explain as run
         from radiolucent.study import load_study
 
         study = load_study(image[0] if len(image) == 1 else list(image))
-        explanation = run(
-            _load(model),
-            study,
-            question=question,
-            language=None if lang is None else _language(lang),
-            level=_level(level),
-            seed=seed,
-            samples=samples,
-            progress=_bar(as_json),
-        )
+        language = None if lang is None else _language(lang)
+        loaded = _load(model)
+        if plan:
+            _show_plan(*expected_cost(loaded, study, level=_level(level), samples=samples), language or "en", as_json)
+            return
+        try:
+            explanation = run(
+                loaded,
+                study,
+                question=question,
+                language=language,
+                level=_level(level),
+                seed=seed,
+                samples=samples,
+                progress=not as_json,
+            )
+        except ExplanationInterrupted as interrupted:
+            bundle = interrupted.explanation.save(out)
+            print(f"Interrupted; what was finished is in {bundle}, marked as partial.", file=sys.stderr)
+            raise typer.Exit(1) from None
         bundle = explanation.save(out)
         if as_json:
             _print_json(_summary(explanation, bundle))
@@ -275,12 +295,21 @@ def _language(text: str) -> Any:
     return text
 
 
-def _level(text: str) -> Any:
-    return text
+def _level(text: str) -> Level:
+    from radiolucent.levels import PLANS
+
+    if text not in PLANS:
+        raise MalformedInput(f"Level {text!r} is unknown; use one of {', '.join(PLANS)}.")
+    return cast("Level", text)
 
 
-def _bar(as_json: bool) -> bool:
-    return not as_json and sys.stderr.isatty()
+def _show_plan(plan: Any, expected: Any, language: str, as_json: bool) -> None:
+    from radiolucent.levels import described
+
+    if as_json:
+        _print_json({"seconds": expected.seconds, "steps": [asdict(step) for step in expected.steps]})
+    else:
+        print(described(plan, expected, language))
 
 
 def _console() -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from numpy.typing import NDArray
 
 from radiolucent.attribution.registry import attribute
 from radiolucent.attribution.targets import finding_target
-from radiolucent.confidence.agreement import term_frequencies
-from radiolucent.confidence.sampling import draw_reports
-from radiolucent.errors import DegenerateSampling
-from radiolucent.explain import Level, explain
-from radiolucent.findings import Finding, extract_findings
+from radiolucent.explain import explain
+from radiolucent.findings import Finding
+from radiolucent.levels import Level
 from radiolucent.report.bundle import save
 from radiolucent.report.explanation import Explanation
 from radiolucent.study import Study, load_study
@@ -32,7 +29,7 @@ from radiolucent.vlm.types import Language, Target
 Array = NDArray[np.float32]
 
 DEFAULT_MODEL = "google/medgemma-1.5-4b-it"
-SAMPLES, TEMPERATURE, TOP_P = 10, 0.7, 0.9
+SAMPLES = 10
 
 
 class ExplainableMedGemma:
@@ -92,7 +89,7 @@ class ExplainableMedGemma:
         return explanation.report, {
             "attention_maps": _attention_maps(explanation.trace),
             "feature_importance": self._importance(explanation),
-            "confidence_analysis": self._frequencies(explanation),
+            "confidence_analysis": dict(explanation.confidence.terms) if explanation.confidence else {},
             "decision_trace": [_step(word, explanation.trace) for word in _words(explanation.trace)],
         }
 
@@ -102,17 +99,6 @@ class ExplainableMedGemma:
         target = Target((0, len(generation.token_ids))) if main is None else _target(explanation, main)
         made = attribute(self.model, features, generation, target, "pixel_gradient")
         return made.geometry[0].on_source(made.values[0])
-
-    def _frequencies(self, explanation: Explanation) -> Mapping[str, float]:
-        prompt = explanation.prompt
-        features = self.model.encode(explanation.study)
-        try:
-            drawn = draw_reports(
-                self.model, prompt, features, samples=SAMPLES, temperature=TEMPERATURE, top_p=TOP_P, seed=self.seed
-            )
-        except DegenerateSampling:  # the explanation's own warnings say so to people
-            return {}
-        return term_frequencies([extract_findings(one.text, prompt.language) for one in drawn])
 
 
 def _target(explanation: Explanation, finding: Finding) -> Target:

@@ -9,6 +9,7 @@ from conftest import IMAGE_LAST, Shape, picture_study, tiny_model
 from transformers import TopPLogitsWarper
 
 from radiolucent.errors import DegenerateSampling, InsufficientMemory, MalformedInput
+from radiolucent.vlm import decode
 from radiolucent.vlm.decode import draw, fork_cache
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.types import Features, Prompt
@@ -97,6 +98,35 @@ def test_a_series_of_samples_goes_on_where_it_stopped(model: Gemma3Model) -> Non
     assert [part.text for part in parts] == [sample.text for sample in whole]
     other = model.sample(PROMPT, features, count=6, seed=10, max_new_tokens=8)
     assert [sample.text for sample in other] != [sample.text for sample in whole]
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_samples_beside_the_draft_change_neither(model: Gemma3Model, images: int) -> None:
+    features = model.encode(picture_study(images))
+    options = {"count": 5, "temperature": 1.3, "seed": 2}
+    draft, drawn = model.generate_and_sample(PROMPT, features, max_new_tokens=9, **options)
+    alone = model.generate(PROMPT, features, max_new_tokens=9)
+    assert draft.token_ids.tolist() == alone.token_ids.tolist()
+    np.testing.assert_allclose(draft.logprobs, alone.logprobs, atol=1e-4)
+    assert draft.rows is not None and alone.rows is not None
+    np.testing.assert_allclose(draft.rows.image, alone.rows.image, atol=1e-5)
+    np.testing.assert_allclose(draft.rows.generated, alone.rows.generated, atol=1e-5)
+    series = model.sample(PROMPT, features, max_new_tokens=9, **options)
+    assert [one.token_ids.tolist() for one in drawn] == [one.token_ids.tolist() for one in series]
+    assert all(one.rows is None for one in drawn)
+
+
+def test_a_shortlist_of_candidates_draws_what_the_whole_vocabulary_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(64, 300, generator=generator) * torch.linspace(0.1, 4, 64)[:, None]  # flat to peaked
+    uniform = torch.rand(64, generator=generator, dtype=torch.float64)
+    for top_p in (0.3, 0.9, 1.0):
+        whole = draw(logits, uniform, 0.8, top_p)
+        monkeypatch.setattr(decode, "SHORTLIST", 20)
+        assert torch.equal(draw(logits, uniform, 0.8, top_p), whole)
+        peaked = logits[-8:]
+        assert torch.equal(draw(peaked, uniform[-8:], 0.2, top_p), draw(logits, uniform, 0.2, top_p)[-8:])
+        monkeypatch.undo()
 
 
 def test_near_zero_temperature_and_a_small_nucleus_are_greedy(model: Gemma3Model) -> None:

@@ -141,7 +141,7 @@ def test_thought_and_answer_are_apart_in_a_generation(model: Gemma3Model, monkey
     zeros = np.zeros(len(ids), dtype=np.float32)
     table = np.zeros((len(ids), 5))
     written = Written(ids, zeros, zeros, table.astype(np.int64), table.astype(np.float32))
-    monkeypatch.setattr(gemma3, "write_greedily", lambda *_, **__: written)
+    monkeypatch.setattr(gemma3, "write", lambda *_, **__: [written])
     generation = model.generate(Prompt("seen", thinking=True), model.encode(picture_study(1)), capture=False)
     assert generation.thinking == "is the heart seen" and generation.text == "no 右侧 effusion"
     assert generation.finish == "stop"

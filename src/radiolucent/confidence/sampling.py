@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from radiolucent.confidence.agreement import agreement, mentioned
+from radiolucent.confidence.agreement import agreement, mentioned, term_frequencies
 from radiolucent.confidence.intervals import Interval
 from radiolucent.confidence.types import Confidence
 from radiolucent.errors import DegenerateSampling, MalformedInput
@@ -106,6 +106,7 @@ def sample_confidence(
         top_p=top_p,
         seed=seed,
         note=sampling_note(drawn, prompt.language),
+        terms=term_frequencies(reports),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from scipy.stats import beta
 
-from radiolucent.confidence.agreement import agreement
+from radiolucent.confidence.agreement import agreement, term_frequencies
 from radiolucent.confidence.intervals import Interval
 from radiolucent.confidence.sampling import Extract, examine, sampling_note
 from radiolucent.confidence.types import Confidence, FindingConfidence
@@ -67,6 +67,8 @@ def sample_until_decided(
     max_new_tokens: int = 256,
     interval: Interval = "jeffreys",
     level: float = 0.95,
+    drawn: Sequence[Generation] = (),
+    prefill: Any = None,
 ) -> tuple[Confidence, tuple[Generation, ...]]:
     """Confidence as :func:`radiolucent.confidence.sampling.sample_confidence` gives it, and the samples drawn.
 
@@ -74,6 +76,10 @@ def sample_until_decided(
     ----------
     batch, limit
         Samples drawn together, and in all at most.
+    drawn
+        Samples of the same series that are there already, such as those written beside the draft.
+    prefill
+        Of the same prompt and features; read once, and only if more samples are needed, where None.
 
     Raises
     ------
@@ -86,12 +92,12 @@ def sample_until_decided(
         raise DegenerateSampling(
             f"At temperature {temperature} every sample is the same report; sample at 0.7 to 1.0 to see a spread."
         )
-    start = model.prefill(prompt, features)
-    drawn: list[Generation] = []
-    reports: list[tuple[Finding, ...]] = []
-    entries: tuple[FindingConfidence, ...] = ()
-    while len(drawn) < limit:
-        count = min(batch, limit - len(drawn))
+    samples = list(drawn[:limit])
+    reports = [tuple(extract(report.text)) for report in samples]
+    while not _enough(draft, reports, limit, interval, level):
+        start = model.prefill(prompt, features) if prefill is None else prefill
+        prefill = start
+        count = min(batch, limit - len(samples))
         more = model.sample(
             prompt,
             features,
@@ -100,23 +106,38 @@ def sample_until_decided(
             top_p=top_p,
             seed=seed,
             max_new_tokens=max_new_tokens,
-            first=len(drawn),
+            first=len(samples),
             prefill=start,
         )
         if len(more) < count:
             raise DegenerateSampling(f"{len(more)} of {count} samples came back; no confidence is given.")
-        drawn += more
+        samples += more
         reports += [tuple(extract(report.text)) for report in more]
-        entries = agreement(draft, reports, rule=interval, level=level)
-        if len(drawn) >= BATCH and all(decided(entry) for entry in entries):
-            break
-    examine(drawn, samples=len(drawn), temperature=temperature, top_p=top_p)
+    examine(samples, samples=len(samples), temperature=temperature, top_p=top_p)
     language = "zh" if prompt.language == "zh" else "en"
-    note = sampling_note(drawn, language)
-    if len(drawn) < limit:
+    note = sampling_note(samples, language)
+    if len(samples) < limit:
         note = EARLY[language] + (" " if language == "en" else "") + note
-    confidence = Confidence(entries, len(drawn), temperature, top_p, seed, note=note)
-    return confidence, tuple(drawn)
+    confidence = Confidence(
+        agreement(draft, reports, rule=interval, level=level),
+        len(samples),
+        temperature,
+        top_p,
+        seed,
+        note=note,
+        terms=term_frequencies(reports),
+    )
+    return confidence, tuple(samples)
+
+
+def _enough(
+    draft: Sequence[Finding], reports: Sequence[Sequence[Finding]], limit: int, interval: Interval, level: float
+) -> bool:
+    if len(reports) >= limit:
+        return True
+    if len(reports) < BATCH:
+        return False
+    return all(decided(entry) for entry in agreement(draft, reports, rule=interval, level=level))
 
 
 def decided(entry: FindingConfidence) -> bool:

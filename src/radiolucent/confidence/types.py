@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from radiolucent.errors import MalformedInput
@@ -96,6 +97,9 @@ class Confidence:
         True only where ``probability`` was fitted on labelled cases; ``note`` then says on which.
     note
         Sentence shown beside the numbers, in the prompt's language.
+    terms
+        Finding code -> percent of samples that assert it, negation understood; see
+        :func:`radiolucent.confidence.agreement.term_frequencies`.
     """
 
     findings: tuple[FindingConfidence, ...]
@@ -105,6 +109,7 @@ class Confidence:
     seed: int
     calibrated: bool = False
     note: str = ""
+    terms: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, finding_id: str) -> FindingConfidence | None:
         """The entry of a finding, or None where it was not sampled."""

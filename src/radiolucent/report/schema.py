@@ -293,6 +293,7 @@ class ConfidenceModel(Model):
     seed: int
     calibrated: bool
     note: str
+    terms: dict[str, Number] = Field(default_factory=dict)
 
 
 class ExplanationModel(Model):

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -45,6 +45,28 @@ class _Waiting:
         self.scaling = scaling
 
 
+class Recorder(Protocol):
+    """What a forward inside :func:`row_capture` may be handed as ``row_recorder=``."""
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """Absolute positions to record; where there are none the forward is stock SDPA."""
+
+    def expect(self, first_query: int, wanted: Sequence[int]) -> None:
+        """Before a forward: absolute position of its first query, and the absolute positions to record."""
+
+    def attend(
+        self,
+        module: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """One layer's attention, recorded: what :func:`run_sdpa` gives."""
+
+
 class RowRecorder:
     """Collects rows while a model runs; handed to the forward as ``row_recorder=``.
 
@@ -71,6 +93,7 @@ class RowRecorder:
         self.image_positions = torch.as_tensor(image_positions, dtype=torch.long)
         self.prompt_length = prompt_length
         self.dtype = dtype
+        self.first_of_batch = False  # True: of several sequences, the first one's rows are recorded
         self.first_query = 0
         self.wanted: tuple[int, ...] = ()
         self._image: list[list[torch.Tensor]] = [[] for _ in self.layer_types]
@@ -90,6 +113,20 @@ class RowRecorder:
         self.first_query = first_query
         self.wanted = tuple(wanted)
 
+    def attend(
+        self,
+        module: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **kwargs: Any,
+    ) -> tuple[torch.Tensor, None]:
+        """Stock SDPA, and beside it the wanted rows."""
+        with torch.no_grad():
+            self.record(module.layer_idx, query, key, mask, kwargs["scaling"], kwargs.get("sliding_window"))
+        return run_sdpa(module, query, key, value, mask, **kwargs)
+
     def record(
         self,
         layer: int,
@@ -101,10 +138,12 @@ class RowRecorder:
     ) -> None:
         """Rows of one layer; ``query`` (1, heads, q, d), ``key`` (1, kv heads, k, d), ``mask`` (1, 1, q, k).
 
+        Of a batch only the first sequence is recorded, and only where ``first_of_batch`` is set.
+
         While writing token by token, a row's query is kept and rows are computed some at a time from the keys that the
         cache holds anyway; in a layer whose sliding cache is full they are computed at once, before keys are dropped.
         """
-        if query.shape[0] != 1:
+        if query.shape[0] != 1 and not self.first_of_batch:
             raise RuntimeError(f"Rows are recorded for a single sequence; this forward has {query.shape[0]}.")
         queries, keys = query.shape[2], key.shape[2]
         # A sliding cache keeps its last window only, so the key axis ends, but need not start, with the sequence.
@@ -195,24 +234,26 @@ def _visible(mask: torch.Tensor | None, local: torch.Tensor, queries: int, keys:
     return rows if rows.dtype == torch.bool else rows >= 0
 
 
-def _sdpa_with_rows(
+def run_sdpa(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, **kwargs: Any
+) -> tuple[torch.Tensor, None]:
+    """Stock SDPA: the output (B, queries, heads, d) and no weights."""
+    output: tuple[torch.Tensor, None] = ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, mask, **kwargs)
+    return output
+
+
+def _recorded_attention(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    row_recorder: RowRecorder | None = None,
+    row_recorder: Recorder | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    if row_recorder is not None and row_recorder.wanted:
-        with torch.no_grad():
-            row_recorder.record(
-                module.layer_idx, query, key, attention_mask, kwargs["scaling"], kwargs.get("sliding_window")
-            )
-    output: tuple[torch.Tensor, None] = ALL_ATTENTION_FUNCTIONS["sdpa"](
-        module, query, key, value, attention_mask, **kwargs
-    )
-    return output
+    if row_recorder is None or not row_recorder.wanted:
+        return run_sdpa(module, query, key, value, attention_mask, **kwargs)
+    return row_recorder.attend(module, query, key, value, attention_mask, **kwargs)
 
 
 @contextmanager
@@ -238,7 +279,7 @@ def _enter(model: Any) -> None:
     global _users
     with _lock:
         if _users == 0:
-            AttentionInterface.register(IMPLEMENTATION, _sdpa_with_rows)
+            AttentionInterface.register(IMPLEMENTATION, _recorded_attention)
             AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
         _users += 1
         open_blocks, restore = _switched.get(id(model), (0, {}))

@@ -1,4 +1,4 @@
-"""Writing tokens one by one on a shared prefill: greedy, or K samples on a repeated cache.
+"""Writing tokens one by one on a shared prefill: greedy, K samples, or both side by side on a repeated cache.
 
 Positions are always explicit (a hybrid cache's length saturates past its window, transformers PR 38156) and the cache
 is never static (a static cache lost the bidirectional image mask in a sister model, unsloth PR 10903).
@@ -21,6 +21,7 @@ from radiolucent.vlm.capture import RowRecorder
 from radiolucent.vlm.types import PromptInputs
 
 ALTERNATIVES = 5
+SHORTLIST = 1024  # candidates looked at before the whole vocabulary is sorted
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,73 +107,65 @@ def fork_cache(cache: DynamicCache, repeats: int = 1) -> DynamicCache:
     return fork
 
 
-def write_greedily(
-    module: Any, prefill: Prefill, *, end_tokens: Sequence[int], max_new_tokens: int, recorder: RowRecorder | None
-) -> Written:
-    """The likeliest token at each step, until an end token or ``max_new_tokens``.
+def write(
+    module: Any,
+    prefill: Prefill,
+    *,
+    greedy: bool = False,
+    count: int = 0,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    end_tokens: Sequence[int],
+    max_new_tokens: int,
+    first: int = 0,
+    recorder: RowRecorder | None = None,
+) -> list[Written]:
+    """Continuations written side by side on the prefill's cache, repeated: the likeliest one, samples, or both.
+
+    A step reads the weights once for all sequences, so samples beside the greedy text cost little where the weights,
+    not the arithmetic, set the pace. Sample *k* draws from its own stream, seeded by ``(seed, first + k)``: drawing
+    four and then four more (``first=4``) gives the same samples as drawing eight.
 
     Parameters
     ----------
     module
         A ``Gemma3ForConditionalGeneration``, inside ``row_capture`` where a recorder is given.
+    greedy
+        The first sequence takes the likeliest token at each step.
+    count
+        Samples, after it.
     recorder
-        A fork of the prefill's; each step's single row is the row that predicts the next token.
-    """
-    cache = fork_cache(prefill.cache)
-    logits = prefill.logits[None]
-    steps: list[Statistics] = []
-    chosen: list[int] = []
-    while True:
-        token = logits.argmax(-1)
-        steps.append(statistics(logits, token))
-        chosen.append(int(token))
-        if chosen[-1] in end_tokens or len(chosen) == max_new_tokens:
-            break
-        position = prefill.length + len(chosen) - 1
-        if recorder is not None:
-            recorder.expect(position, (position,))
-        logits = step(module, token, cache, position, recorder)
-    return _written(torch.tensor([chosen]), steps, [len(chosen)])[0]
-
-
-def write_samples(
-    module: Any,
-    prefill: Prefill,
-    *,
-    count: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
-    end_tokens: Sequence[int],
-    max_new_tokens: int,
-    first: int = 0,
-) -> list[Written]:
-    """``count`` continuations drawn side by side on the prefill's cache, repeated.
-
-    Sample *k* draws from its own stream, seeded by ``(seed, first + k)``: drawing four and then four more
-    (``first=4``) gives the same samples as drawing eight.
+        A fork of the prefill's, for the greedy sequence: each step's row is the row that predicts the next token.
 
     Raises
     ------
     DegenerateSampling
-        At temperature 0 or below: every sample would be the same.
+        Where samples are asked for at temperature 0 or below: every sample would be the same.
     MalformedInput
-        Where ``count`` is below 1 or ``top_p`` outside (0, 1].
+        Where nothing is asked for, or ``top_p`` is outside (0, 1].
     """
-    if not temperature > 0:
+    if count and not temperature > 0:
         raise DegenerateSampling(f"Temperature {temperature} draws no samples; use a temperature above 0, such as 0.7.")
-    if count < 1 or not 0 < top_p <= 1:
+    if count < 0 or greedy + count < 1 or not 0 < top_p <= 1:
         raise MalformedInput(f"count={count}, top_p={top_p}: expected count >= 1 and 0 < top_p <= 1.")
     streams = [np.random.default_rng((seed, first + index)) for index in range(count)]
-    cache = fork_cache(prefill.cache, count)
-    logits = prefill.logits[None].expand(count, -1)
+    sequences = greedy + count
+    if recorder is not None:
+        recorder.first_of_batch = True
+    cache = fork_cache(prefill.cache, sequences)
+    logits = prefill.logits[None].expand(sequences, -1)
     steps: list[Statistics] = []
     columns: list[torch.Tensor] = []
-    lengths = [0] * count
-    running = set(range(count))
+    lengths = [0] * sequences
+    running = set(range(sequences))
     while True:
-        uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64, device=logits.device)
-        token = draw(logits, uniform, temperature, top_p)
+        token = logits.new_empty(sequences, dtype=torch.long)
+        if greedy:
+            token[0] = logits[0].argmax()
+        if count:
+            uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64, device=logits.device)
+            token[int(greedy) :] = draw(logits[int(greedy) :], uniform, temperature, top_p)
         steps.append(statistics(logits, token))
         columns.append(token)
         for index, value in enumerate(token.tolist()):
@@ -182,7 +175,11 @@ def write_samples(
                     running.discard(index)
         if not running or len(columns) == max_new_tokens:
             break
-        logits = step(module, token, cache, prefill.length + len(columns) - 1, None)
+        position = prefill.length + len(columns) - 1
+        recording = recorder if recorder is not None and 0 in running else None
+        if recording is not None:
+            recording.expect(position, (position,))
+        logits = step(module, token, cache, position, recording)
     return _written(torch.stack(columns, dim=1), steps, lengths)
 
 
@@ -202,13 +199,27 @@ def draw(logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p:
     -------
     int64 (rows,)
     """
-    probability, order = (logits.double() / temperature).softmax(-1).sort(-1, descending=True)
+    tempered = logits.double() / temperature
+    probability, order = _nucleus_candidates(tempered, top_p)
     cumulative = probability.cumsum(-1)
     probability = probability.masked_fill(cumulative - probability >= top_p, 0.0)
     cumulative = probability.cumsum(-1)
     place = torch.searchsorted(cumulative, (uniform[:, None] * cumulative[:, -1:]).contiguous(), right=True)
     nucleus = (probability > 0).sum(-1, keepdim=True)
     return order.gather(-1, torch.minimum(place, nucleus - 1))[:, 0]
+
+
+def _nucleus_candidates(tempered: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Probabilities, highest first, and their tokens, at least as many as every row's nucleus holds.
+
+    Sorting a vocabulary of 262,208 for each token would take as long as the token itself; a nucleus is a handful.
+    """
+    shortlist = tempered.topk(min(SHORTLIST, tempered.shape[-1]), dim=-1)
+    probability = (shortlist.values - tempered.logsumexp(-1, keepdim=True)).exp()
+    if shortlist.values.shape[-1] == tempered.shape[-1] or bool((probability.sum(-1) >= top_p).all()):
+        return probability, shortlist.indices
+    values, order = tempered.softmax(-1).sort(-1, descending=True)
+    return values, order
 
 
 def step(

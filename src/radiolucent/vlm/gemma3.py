@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -22,9 +23,10 @@ from radiolucent.errors import MalformedInput
 from radiolucent.study.types import Study
 from radiolucent.vlm import memory
 from radiolucent.vlm.capture import RowRecorder, row_capture
-from radiolucent.vlm.decode import Prefill, Written, write_greedily, write_samples
+from radiolucent.vlm.decode import Prefill, Written, write
 from radiolucent.vlm.forced import embed, forced_logprobs, forced_statistics
 from radiolucent.vlm.profile import Profile, layout_of, messages, shown_frames, study_pictures
+from radiolucent.vlm.speed import Speed, measured_speed
 from radiolucent.vlm.types import Alternative, Features, Generation, Prompt, PromptInputs, Replay
 from radiolucent.vlm.words import Decoded, decode, split_thinking, words_of
 
@@ -123,7 +125,16 @@ class Gemma3Model:
         """``global`` or ``sliding`` for each decoder layer."""
         return self.profile.layer_types
 
+    @cached_property
+    def speed(self) -> Speed:
+        """How fast this machine runs the model; see :mod:`radiolucent.vlm.speed`."""
+        return measured_speed(self.module)
+
     # Pictures in
+
+    def shown(self, study: Study) -> tuple[int, ...]:
+        """Indices of the study's frames that the model is shown."""
+        return shown_frames(study, self.profile)
 
     def encode(self, study: Study) -> Features:
         """The study as the language model receives it; the same pictures are encoded once.
@@ -271,18 +282,47 @@ class Gemma3Model:
         InsufficientMemory
             Where the run would not fit.
         """
-        self._check_run(prompt, features, max_new_tokens, sequences=1, capture=capture)
+        generation, _ = self.generate_and_sample(
+            prompt, features, count=0, max_new_tokens=max_new_tokens, capture=capture, prefill=prefill
+        )
+        return generation
+
+    def generate_and_sample(
+        self,
+        prompt: Prompt,
+        features: Features,
+        *,
+        count: int,
+        temperature: float = 0.7,
+        top_p: float = 0.9,
+        seed: int = 0,
+        max_new_tokens: int = 256,
+        capture: bool = True,
+        prefill: Prefill | None = None,
+    ) -> tuple[Generation, tuple[Generation, ...]]:
+        """The greedy answer and ``count`` samples, written side by side: each step reads the weights once for all.
+
+        Arguments as in :meth:`generate` and :meth:`sample`; the samples are the first of their series, to be gone on
+        with by ``sample(first=count)``.
+        """
+        self._check_run(prompt, features, max_new_tokens, sequences=1 + count, capture=capture)
         start = self._start(prompt, features, prefill)
         recorder = start.recorder.fork() if capture else None
         with torch.no_grad(), row_capture(self.module):
-            written = write_greedily(
+            written, *drawn = write(
                 self.module,
                 start,
+                greedy=True,
+                count=count,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
                 end_tokens=self.profile.end_tokens,
                 max_new_tokens=max_new_tokens,
                 recorder=recorder,
             )
-        return self._generation(prompt, start.inputs, written, recorder)
+        generation = self._generation(prompt, start.inputs, written, recorder)
+        return generation, tuple(self._generation(prompt, start.inputs, one, None) for one in drawn)
 
     def sample(
         self,
@@ -316,7 +356,7 @@ class Gemma3Model:
         self._check_run(prompt, features, max_new_tokens, sequences=count, capture=False)
         start = self._start(prompt, features, prefill)
         with torch.no_grad():
-            written = write_samples(
+            written = write(
                 self.module,
                 start,
                 count=count,
