@@ -363,3 +363,44 @@ def test_an_answer_cut_short_says_so(model: Gemma3Model, study: rl.Study) -> Non
     made = rl.explain(model, study, level="quick", methods=("saliency",), max_new_tokens=3)
     assert len(made.generation.token_ids) == 3
     assert "cut_short" in {notice.code for notice in made.warnings}
+
+
+# The model's own boxes
+
+
+class _BoxWriter:
+    """The demo model as one that writes boxes: it answers the box question with a fixed list."""
+
+    def __init__(self, model: Gemma3Model, answer: str) -> None:
+        self._model, self._answer, self.asked = model, answer, ""
+        self.profile = replace(model.profile, box_format="box_2d")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def generate(self, prompt, features, **options):  # type: ignore[no-untyped-def]
+        self.asked = prompt.question
+        return replace(self._model.generate(self._model_prompt(prompt), features, **options), text=self._answer)
+
+    def _model_prompt(self, prompt):  # type: ignore[no-untyped-def]
+        return replace(prompt, question=self._model.profile.question("en"))
+
+
+@pytest.mark.parametrize(("place", "agrees"), [((550, 80, 900, 450), True), ((0, 600, 200, 900), False)])
+def test_the_models_own_boxes_are_compared_with_what_it_relied_on(
+    model: Gemma3Model, study: rl.Study, tmp_path: Path, place: tuple[int, ...], agrees: bool
+) -> None:
+    writer = _BoxWriter(model, f'Final Answer: [{{"box_2d": {list(place)}, "label": "consolidation"}}]')
+    made = rl.explain(writer, study, samples=0, methods=("token_ablation",), boxes=True)  # type: ignore[arg-type]
+    assert "onsolidation" in writer.asked and "box_2d" in writer.asked
+    (reading,) = made.boxes
+    assert reading.finding == "consolidation.right" and reading.agreement is not None
+    assert reading.agreement.agrees is agrees
+    assert ("box_disagrees" in {notice.code for notice in made.warnings}) is not agrees
+    assert rl.load_explanation(made.save(tmp_path / "bundle")) == made
+    assert '"origin":"model"' in (tmp_path / "bundle" / "report.html").read_text(encoding="utf-8").replace(" ", "")
+
+
+def test_a_model_without_boxes_says_so_when_asked(model: Gemma3Model, study: rl.Study) -> None:
+    made = rl.explain(model, study, level="quick", boxes=True)
+    assert made.boxes == () and "no_boxes" in {notice.code for notice in made.warnings}

@@ -41,6 +41,7 @@ CUT_SHORT = Notice(
     "The report reached the length limit and may end in mid-sentence.",
     "报告达到长度上限，可能在句中截断。",
 )
+NO_BOXES = Notice("no_boxes", "This model draws no boxes of its own.", "该模型不输出定位框。")
 PARTIAL = Notice(
     "partial",
     "The run was interrupted: parts of this explanation are missing, and what is missing was not tested.",

@@ -111,6 +111,9 @@ def explain(
     samples: Annotated[
         int | None, typer.Option(help="Sampled reports at most; the level's own number where left out.")
     ] = None,
+    boxes: Annotated[
+        bool, typer.Option("--boxes", help="Ask the model for its own boxes too and compare them with the maps.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would run and how long it would take; run nothing.")
     ] = False,
@@ -140,6 +143,7 @@ def explain(
                 level=_level(level),
                 seed=seed,
                 samples=samples,
+                boxes=boxes,
                 progress=not as_json,
             )
         except ExplanationInterrupted as interrupted:
@@ -350,7 +354,7 @@ def _summary(explanation: Explanation, bundle: Path) -> dict[str, Any]:
 
 
 def _notices(explanation: Explanation) -> list[Any]:
-    return list({notice.code: notice for notice in (*explanation.study.warnings, *explanation.warnings)}.values())
+    return list({notice.en: notice for notice in (*explanation.study.warnings, *explanation.warnings)}.values())
 
 
 def _show(explanation: Explanation) -> None:

@@ -19,7 +19,7 @@ from radiolucent.attribution.maps import EmptyMap
 from radiolucent.attribution.registry import attribute_all
 from radiolucent.attribution.targets import finding_chars, finding_target
 from radiolucent.attribution.types import AttributionMap
-from radiolucent.caveats import PARTIAL, caveats, empty_map, no_confidence, no_target, place_caveats
+from radiolucent.caveats import NO_BOXES, PARTIAL, caveats, empty_map, no_confidence, no_target, place_caveats
 from radiolucent.confidence.quadrant import with_image_lift
 from radiolucent.confidence.sequential import sample_until_decided
 from radiolucent.confidence.types import Confidence
@@ -27,8 +27,10 @@ from radiolucent.errors import DegenerateSampling, MalformedInput, Notice, Targe
 from radiolucent.faithfulness.grade import grade_maps
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
+from radiolucent.findings.names import describe
 from radiolucent.levels import Estimate, Level, Plan, estimate, plan_of
 from radiolucent.localize import ZONE_ESTIMATED
+from radiolucent.localize.box_readings import BoxReading, disagreements, read_boxes
 from radiolucent.localize.film_places import FilmPlaces, film_places
 from radiolucent.progress import Announced, Progress, announced
 from radiolucent.report.explanation import Explanation
@@ -74,6 +76,7 @@ def explain(
     samples: int | None = None,
     methods: Sequence[str] | None = None,
     extractor: Extractor | None = None,
+    boxes: bool = False,
 ) -> Explanation:
     """Let the model answer a question about a study, and explain the answer.
 
@@ -96,6 +99,8 @@ def explain(
         In the place of the level's own.
     extractor
         Labeller in the place of :func:`radiolucent.extract_findings`.
+    boxes
+        Ask the model for its own boxes too, one more answer; boxes that the report itself holds are read in any case.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def explain(
     plan = plan_of(level, samples=samples, methods=None if methods is None else tuple(methods))
     prompt = build_prompt(model, question, language, thinking)
     with announced(progress) as told:
-        return _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, told).explanation()
+        return _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, boxes, told).explanation()
 
 
 def expected_cost(
@@ -152,10 +157,12 @@ class _Run:
         seed: int,
         max_new_tokens: int,
         extractor: Extractor | None,
+        boxes: bool,
         told: Announced,
     ) -> None:
         self.model, self.study, self.prompt, self.plan, self.level = model, study, prompt, plan, level
         self.seed, self.max_new_tokens, self.told = seed, max_new_tokens, told
+        self.ask_boxes, self.boxes = boxes, tuple[BoxReading, ...]()
         self.extract: Extractor = extractor or (lambda text: extract_findings(text, prompt.language))
         self.timings: dict[str, float] = {}
         self.warnings: list[Notice] = []
@@ -210,6 +217,7 @@ class _Run:
             check_parity(self.model, generation, self.model.replay(generation, features), features=features)
         self._make_maps(features, generation, shown)
         self._make_grades(features, generation)
+        self._read_boxes(features, generation, shown)
         self._make_trace(features, generation)
         self._make_confidence(features, drawn, prefill)
         self.warnings += caveats(
@@ -235,6 +243,7 @@ class _Run:
             provenance=self._provenance(features, unfinished),
             warnings=tuple(self.warnings),
             shown_frames=features.frames,
+            boxes=self.boxes,
         )
 
     def _make_maps(self, features: Features, generation: Generation, findings: Sequence[Finding]) -> None:
@@ -287,6 +296,26 @@ class _Run:
         if self.prompt.language == "zh":
             return f"区域位于：{words}{'（' + ZONE_ESTIMATED.zh + '）' if estimated else ''}。"
         return f"The region lies: {words}{' (' + ZONE_ESTIMATED.en + ')' if estimated else ''}. "
+
+    def _read_boxes(self, features: Features, generation: Generation, findings: Sequence[Finding]) -> None:
+        """The model's own boxes, from its report or asked for, on the first picture."""
+        profile, answer = self.model.profile, generation.text
+        if self.ask_boxes and profile.box_format is None:
+            self.warnings.append(NO_BOXES)
+        elif self.ask_boxes and findings:
+            names = list(dict.fromkeys(describe(finding, self.prompt.language) for finding in findings))
+            prompt = Prompt(profile.box_question(names, self.prompt.language), self.prompt.language)
+            asked = self.model.generate(prompt, features, max_new_tokens=self.max_new_tokens, capture=False)
+            answer = asked.text
+        if profile.box_format is None or "box_2d" not in answer:
+            return
+        relied_on: dict[str, AttributionMap] = {}
+        for key, made in self.maps.items():
+            grade = self.grades.get(key)
+            if made.claim == "relied_on" and not (grade is not None and grade.withheld):
+                relied_on.setdefault(key[1], made)
+        self.boxes, faults = read_boxes(answer, features.geometries[0], findings, relied_on)
+        self.warnings += [*faults, *disagreements(self.boxes, findings)]
 
     def _make_trace(self, features: Features, generation: Generation) -> None:
         if not generation.words:

@@ -15,6 +15,8 @@ from radiolucent.confidence.types import Confidence, FindingConfidence
 from radiolucent.errors import MalformedInput, Notice
 from radiolucent.faithfulness.types import MapGrade
 from radiolucent.findings.types import Finding
+from radiolucent.localize.box_readings import BoxReading
+from radiolucent.localize.boxes import Agreement, ModelBox
 from radiolucent.report import schema
 from radiolucent.report.explanation import Explanation
 from radiolucent.study.geometry import Geometry
@@ -99,6 +101,7 @@ def encode(explanation: Explanation) -> tuple[dict[str, Any], Arrays]:
         else _plain(schema.ConfidenceModel, explanation.confidence),
         "provenance": plain_json(explanation.provenance, "provenance"),
         "warnings": [_plain(schema.NoticeModel, notice) for notice in explanation.warnings],
+        "boxes": [_plain(schema.BoxReadingModel, reading) for reading in explanation.boxes],
     }
     return document, arrays
 
@@ -137,6 +140,14 @@ def decode(document: schema.ExplanationModel, arrays: Arrays) -> Explanation:
         },
         provenance=document.provenance,
         warnings=_notices(document.warnings),
+        boxes=tuple(
+            BoxReading(
+                ModelBox(**dict(reading.box)),
+                reading.finding,
+                None if reading.agreement is None else Agreement(**dict(reading.agreement)),
+            )
+            for reading in document.boxes
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from radiolucent.confidence.types import Confidence
 from radiolucent.errors import MalformedInput, Notice
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings.types import Finding
+from radiolucent.localize.box_readings import BoxReading
 from radiolucent.study.types import Frame, Study
 from radiolucent.trace.types import Trace
 from radiolucent.vlm.types import Generation, Prompt
@@ -42,6 +43,8 @@ class Explanation:
     shown_frames
         For each frame of the maps the index of the study's frame it lies on (a volume is sampled); () where the
         model was shown every frame in order.
+    boxes
+        That the model itself drew, each compared with what it relied on.
     """
 
     study: Study
@@ -55,6 +58,7 @@ class Explanation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Notice, ...] = ()
     shown_frames: tuple[int, ...] = ()
+    boxes: tuple[BoxReading, ...] = ()
 
     def __post_init__(self) -> None:
         if any(not 0 <= index < len(self.study.frames) for index in self.shown_frames):

@@ -296,6 +296,33 @@ class ConfidenceModel(Model):
     terms: dict[str, Number] = Field(default_factory=dict)
 
 
+class ModelBoxModel(Model):
+    """:class:`radiolucent.localize.boxes.ModelBox`."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    box_2d: tuple[float, float, float, float]
+    cut: bool
+
+
+class AgreementModel(Model):
+    """:class:`radiolucent.localize.boxes.Agreement`."""
+
+    iou: float
+    centre_distance: Number
+    peak_inside: bool
+    mass_inside: float
+    agrees: bool | None
+
+
+class BoxReadingModel(Model):
+    """:class:`radiolucent.localize.box_readings.BoxReading`."""
+
+    box: ModelBoxModel
+    finding: str | None
+    agreement: AgreementModel | None
+
+
 class ExplanationModel(Model):
     """``explanation.json``.
 
@@ -318,6 +345,7 @@ class ExplanationModel(Model):
     confidence: ConfidenceModel | None
     provenance: dict[str, Any]
     warnings: tuple[NoticeModel, ...]
+    boxes: tuple[BoxReadingModel, ...] = ()
     files: dict[str, Sha256]
     content: Sha256
 

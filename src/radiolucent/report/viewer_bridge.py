@@ -14,7 +14,6 @@ from radiolucent.attribution.types import AttributionMap
 from radiolucent.confidence.types import FindingConfidence
 from radiolucent.errors import Notice
 from radiolucent.faithfulness.cells import cell_means
-from radiolucent.faithfulness.types import MapGrade
 from radiolucent.findings.types import Finding
 from radiolucent.report.blocks import best_grade
 from radiolucent.report.embed import embed_font
@@ -58,7 +57,7 @@ def viewer_data(explanation: Explanation) -> ViewerData:
     frames = explanation.frames
     edge = max(SMALLEST_EDGE, round(FILM_EDGE / len(frames) ** 0.5))
     words, maps, note = ((), None, None) if explanation.trace is None else _words(explanation.trace, explanation)
-    notices = {entry.code: entry for entry in (*explanation.study.warnings, *explanation.warnings)}
+    notices = {entry.en: entry for entry in (*explanation.study.warnings, *explanation.warnings)}
     confidence = explanation.confidence
     calibrated = None
     if confidence is not None and confidence.calibrated and confidence.note:
@@ -76,7 +75,7 @@ def viewer_data(explanation: Explanation) -> ViewerData:
         word_maps=maps,
         findings=tuple(_row(finding, explanation) for finding in explanation.findings),
         maps=tuple(
-            _map(attribution, finding_id, method, explanation.faithfulness.get((method, finding_id)))
+            _map(attribution, finding_id, method, explanation)
             for (method, finding_id), attribution in explanation.maps.items()
             if finding_id in present
         ),
@@ -195,7 +194,8 @@ def _counts(confidence: FindingConfidence) -> SampleCounts:
     )
 
 
-def _map(attribution: AttributionMap, finding_id: str, method: str, grade: MapGrade | None) -> FindingMapView:
+def _map(attribution: AttributionMap, finding_id: str, method: str, explanation: Explanation) -> FindingMapView:
+    grade = explanation.faithfulness.get((method, finding_id))
     withheld = grade is not None and (grade.withheld or grade.grade == "not shown")
     boxes: list[BoxView] = []
     contours: list[ContourView] = []
@@ -204,6 +204,7 @@ def _map(attribution: AttributionMap, finding_id: str, method: str, grade: MapGr
             contours += [ContourView(tuple(line), index) for line in region_contours(region, geometry)]
             if attribution.claim == "relied_on":
                 boxes += [BoxView(*box, frame=index) for box in region_boxes(region, geometry)]
+        boxes += [BoxView(*one.box.box, origin="model") for one in explanation.boxes if one.finding == finding_id]
     return FindingMapView(
         finding=finding_id,
         method=method,

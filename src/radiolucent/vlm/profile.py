@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,20 @@ VOLUME_INSTRUCTION: Mapping[str, str] = {
 DEFAULT_QUESTION: Mapping[str, str] = {
     "en": "Describe the main findings of this chest X-ray.",
     "zh": "请分析这张胸部X光片，描述主要发现",
+}
+# MedGemma 1.5 localisation notebook: boxes on the padded square, 0 to 1000, sides the patient's
+BOX_QUESTION: Mapping[str, str] = {
+    "en": (
+        "Where is each of these on the image: {}? A box is [y0, x0, y1, x1] with (y0, x0) its top left and (y1, x1) "
+        "its bottom right corner, each number from 0 to 1000 of the image's edge. Left means the patient's left. "
+        'Reason first, then give "Final Answer: X", where X is a JSON list of objects, each with the keys "box_2d" '
+        'and "label".'
+    ),
+    "zh": (
+        "下列征象各在图像的什么位置：{}？框的格式为 [y0, x0, y1, x1]，(y0, x0) 为左上角，(y1, x1) 为右下角，"
+        "各数取图像边长的 0 至 1000。左指患者左侧。先推理，再给出 \"Final Answer: X\"，"
+        "X 为 JSON 列表，每个对象含键 \"box_2d\" 与 \"label\"。"
+    ),
 }
 
 
@@ -78,6 +92,19 @@ class Profile:
     def question(self, language: Language) -> str:
         """The question asked where the user asks none."""
         return self.default_question[language]
+
+    def box_question(self, names: Sequence[str], language: Language) -> str:
+        """The question for boxes around named things, in the documented form.
+
+        Raises
+        ------
+        UnsupportedModel
+            Where the model writes no boxes.
+        """
+        if self.box_format is None:
+            raise UnsupportedModel("This model writes no boxes; ask one that does, such as MedGemma 1.5.")
+        joined = "、".join(names) if language == "zh" else ", ".join(names)
+        return BOX_QUESTION[language].format(joined)
 
 
 def read_declaration(folder: Path) -> dict[str, Any]:
