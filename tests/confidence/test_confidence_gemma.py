@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from radiolucent.confidence.probe import ANSWERS, probe, question
+from radiolucent.confidence.probe import NO, YES, probe, questions
 from radiolucent.confidence.sampling import sample_confidence
 from radiolucent.errors import DegenerateSampling
 from radiolucent.vlm.perturb import blank_features
@@ -19,7 +19,7 @@ from tiny_gemma import PROMPT, study, tiny_model
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_probe_equals_the_bare_modules_softmax_over_whole_answers(language):
+def test_probe_equals_the_bare_modules_softmax_averaged_over_wordings(language):
     model = tiny_model()
     features = model.encode(study())
     blank = blank_features(model, features)
@@ -27,9 +27,9 @@ def test_probe_equals_the_bare_modules_softmax_over_whole_answers(language):
 
     module = copy.deepcopy(model.module)
     module.set_attn_implementation("eager")
-    inputs = model.prompt_inputs(Prompt(question("pleural_effusion", language), language), features)
 
-    def log_p(text, pixels):
+    def log_p(question, text, pixels):
+        inputs = model.prompt_inputs(Prompt(question, language), features)
         said = model.tokenizer(text, add_special_tokens=False)["input_ids"]
         ids = torch.tensor([[*inputs.input_ids, *said]])
         types = torch.tensor([[*inputs.token_type_ids, *[0] * len(said)]])
@@ -37,11 +37,22 @@ def test_probe_equals_the_bare_modules_softmax_over_whole_answers(language):
             rows = module(input_ids=ids, pixel_values=pixels, token_type_ids=types).logits[0].log_softmax(dim=-1)
         return sum(float(rows[len(inputs.input_ids) - 1 + i, token]) for i, token in enumerate(said))
 
-    yes, no = (np.exp(log_p(text, features.pixels)) for text in ANSWERS[language])
-    assert answer.yes == pytest.approx(yes / (yes + no), abs=1e-5)
-    assert answer.answered == pytest.approx(yes + no, rel=1e-3)
-    yes, no = (np.exp(log_p(text, blank.pixels)) for text in ANSWERS[language])
-    assert answer.yes_without == pytest.approx(yes / (yes + no), abs=1e-5)
+    def written(texts):
+        unknown = model.tokenizer.unk_token_id
+        return [t for t in texts if unknown not in model.tokenizer(t, add_special_tokens=False)["input_ids"]]
+
+    def margins(pixels):
+        pooled = []
+        for question in questions("pleural_effusion", language):
+            yes, no = (sum(np.exp(log_p(question, t, pixels)) for t in written(s[language])) for s in (YES, NO))
+            pooled.append((np.log(yes / no), yes + no))
+        return np.array(pooled)
+
+    shown = margins(features.pixels)
+    assert answer.margin == pytest.approx(shown[:, 0].mean(), abs=1e-4)
+    assert answer.spread == pytest.approx(shown[:, 0].std(), abs=1e-4)
+    assert answer.answered == pytest.approx(shown[:, 1].mean(), rel=1e-3)
+    assert answer.lift == pytest.approx(shown[:, 0].mean() - margins(blank.pixels)[:, 0].mean(), abs=2e-4)
 
 
 def test_samples_that_ramble_to_the_limit_fail_closed_and_encode_nothing():
