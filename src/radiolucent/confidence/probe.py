@@ -142,9 +142,7 @@ def probe(
     yes, no = (_writable(model, beginnings) for beginnings in (YES[language], NO[language]))
     shown = [None] if without is None else [None, without.soft_tokens]
     answers = [
-        _yes_and_no(ask(model, prompts, features, [*yes, *no], soft_tokens=soft), len(yes)).reshape(
-            len(codes), -1, 2
-        )
+        _yes_and_no(ask(model, prompts, features, [*yes, *no], soft_tokens=soft), len(yes)).reshape(len(codes), -1, 2)
         for soft in shown
     ]
     return tuple(
