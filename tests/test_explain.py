@@ -107,8 +107,10 @@ def test_report_and_maps_agree_with_the_planted_lesion(standard: Seen) -> None:
 
 def test_maps_are_graded_against_maps_that_know_nothing(standard: Seen) -> None:
     assert set(standard.explanation.faithfulness) == set(standard.explanation.maps)
-    relied = standard.explanation.faithfulness["token_ablation", "consolidation.right"]
-    assert relied.grade == "verified" and relied.effect > (relied.control_high or 0.0)
+    relied = standard.explanation.faithfulness["propose_and_verify", "consolidation.right"]
+    assert relied.grade == "verified" and relied.effect > 2 * abs(relied.control_high or 0.0)
+    test = standard.explanation.maps["propose_and_verify", "consolidation.right"].tests[0]
+    assert (relied.effect, relied.necessity) == (test.hidden, test.necessity) and "mirrored" in test.control_kinds
 
 
 def test_a_mirrored_film_is_named_and_pointed_at_on_the_other_picture_side(mirrored: rl.Explanation) -> None:
@@ -250,9 +252,18 @@ def test_a_replay_of_another_pass_is_refused(  # type: ignore[no-untyped-def]
             return drop_rows(replay(generation, features, **options))  # type: ignore[arg-type]
         return replay(fault(generation), features, **options)
 
+    def faulty_gradients(of: Gemma3Model, generation: Generation, *rest: object, **options: object) -> object:
+        if fault is drop_rows:
+            made = gradients(of, generation, *rest, **options)
+            return replace(made, replay=drop_rows(made.replay))
+        return gradients(of, fault(generation), *rest, **options)
+
+    gradients = pipeline.target_gradients
     monkeypatch.setattr(model, "replay", faulty)
-    with pytest.raises(ParityError):
-        rl.explain(model, study, level="quick")
+    monkeypatch.setattr(pipeline, "target_gradients", faulty_gradients)
+    for methods in (("attention",), ("saliency",)):  # the replay alone, and the one that gradients are taken in
+        with pytest.raises(ParityError):
+            rl.explain(model, study, level="quick", methods=methods)
 
 
 # The demo model and films that are no phantoms

@@ -54,10 +54,13 @@ def test_deeper_levels_cost_more_and_more_findings_cost_more() -> None:
 
 
 def test_seconds_are_passes_times_the_seconds_of_a_pass() -> None:
-    step = next(step for step in costed("quick").steps if step.name == "saliency")
-    assert step.passes == methods()["saliency"].passes(Size(targets=1))
     replay = FULL_SIZE.position * 400 + FULL_SIZE.launch
-    assert step.seconds == pytest.approx((step.passes.replays + 1.2 * step.passes.backwards) * replay)
+    for name, explained in (("saliency", 1), ("propose_and_verify", 3)):
+        step = next(step for step in costed("standard").steps if step.name == name)
+        wanted = methods()[name].passes(Size(targets=explained))
+        shared = name == "saliency"  # its pass is the one that checks the replay
+        assert (step.passes.replays, step.passes.backwards) == (wanted.replays - shared, wanted.backwards)
+        assert step.seconds == pytest.approx((step.passes.replays + 1.2 * step.passes.backwards) * replay)
 
 
 def test_shares_start_at_nothing_and_never_fall() -> None:
@@ -120,7 +123,9 @@ def test_without_a_terminal_only_the_plan_is_printed(capsys: pytest.CaptureFixtu
     assert printed.out == "" and printed.err.startswith("Plan (about") and "read the images" in printed.err
 
 
-@pytest.mark.parametrize(("stopped_in", "maps"), [("check_parity", False), ("grade_maps", True), ("build_trace", True)])
+@pytest.mark.parametrize(
+    ("stopped_in", "maps"), [("check_parity", False), ("shared_grades", True), ("build_trace", True)]
+)
 def test_an_interrupted_run_leaves_a_valid_partial_bundle(
     model: Gemma3Model,
     study: rl.Study,
@@ -134,7 +139,7 @@ def test_an_interrupted_run_leaves_a_valid_partial_bundle(
 
     monkeypatch.setattr(pipeline, stopped_in, stopped)
     with pytest.raises(KeyboardInterrupt) as caught:
-        rl.explain(model, study, methods=("attention", "saliency"), samples=4)
+        rl.explain(model, study, samples=4)
     assert isinstance(caught.value, pipeline.ExplanationInterrupted)
     partial = caught.value.explanation
     assert partial.report and bool(partial.maps) is maps and partial.provenance["partial"] is True

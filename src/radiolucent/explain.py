@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from radiolucent.attribution.control_regions import control_of
+from radiolucent.attribution.gradients import Gradients, target_gradients
 from radiolucent.attribution.maps import EmptyMap
-from radiolucent.attribution.registry import attribute_all
-from radiolucent.attribution.targets import finding_chars, finding_target
+from radiolucent.attribution.registry import attribute_all, takes
+from radiolucent.attribution.targets import finding_chars, finding_target, soft_rows
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.caveats import NO_BOXES, PARTIAL, caveats, empty_map, no_confidence, no_target, place_caveats
 from radiolucent.confidence.quadrant import with_image_lift
@@ -25,6 +27,7 @@ from radiolucent.confidence.sequential import sample_until_decided
 from radiolucent.confidence.types import Confidence
 from radiolucent.errors import DegenerateSampling, MalformedInput, Notice, TargetNotFound
 from radiolucent.faithfulness.grade import grade_maps
+from radiolucent.faithfulness.shared_grade import shared_grades
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.findings.names import describe
@@ -213,9 +216,10 @@ class _Run:
             )
         )
         demo = self.model.profile.domain == "phantom"
+        targets = self._targets(generation, shown)
         with self._timed("parity"):
-            check_parity(self.model, generation, self.model.replay(generation, features), features=features)
-        self._make_maps(features, generation, shown)
+            gradients = self._checked_pass(features, generation, targets, shown)
+        self._make_maps(features, generation, targets, shown, gradients)
         self._make_grades(features, generation)
         self._read_boxes(features, generation, shown)
         self._make_trace(features, generation)
@@ -246,14 +250,38 @@ class _Run:
             boxes=self.boxes,
         )
 
-    def _make_maps(self, features: Features, generation: Generation, findings: Sequence[Finding]) -> None:
-        targets = self._targets(generation, findings)
-        main = next((f for f in findings if f.polarity == "present"), next(iter(findings), None))
-        of_main = {main.id: targets[main.id]} if main is not None and main.id in targets else {}
+    def _checked_pass(
+        self, features: Features, generation: Generation, targets: Mapping[str, Target], shown: Sequence[Finding]
+    ) -> Gradients | None:
+        """The replay, held against the generation; where the plan takes gradients, they come from this very pass."""
+        explained = list(_of_main(targets, shown).values())
+        if any(takes(name, "gradients") for name in self.plan.methods):
+            explained = list(targets.values())
+        elif not any(takes(name, "gradients") for name in self.plan.main_methods):
+            explained = []
+        gradients = None
+        if explained:
+            gradients = target_gradients(self.model, generation, soft_rows(features), explained, replay=True)
+        replay = None if gradients is None else gradients.replay
+        if replay is None:
+            replay = self.model.replay(generation, features)
+        check_parity(self.model, generation, replay, features=features)
+        return gradients
+
+    def _make_maps(
+        self,
+        features: Features,
+        generation: Generation,
+        targets: Mapping[str, Target],
+        shown: Sequence[Finding],
+        gradients: Gradients | None,
+    ) -> None:
+        named = {finding.id: finding for finding in shown}
+        of_main = _of_main(targets, shown)
         for names, explained in ((self.plan.methods, targets), (self.plan.main_methods, of_main)):
             for name in names:
                 with self._timed(name):
-                    self._method(name, features, generation, explained)
+                    self._method(name, features, generation, explained, named, gradients)
 
     def _targets(self, generation: Generation, findings: Sequence[Finding]) -> dict[str, Target]:
         targets: dict[str, Target] = {}
@@ -265,10 +293,30 @@ class _Run:
         return targets
 
     def _method(
-        self, name: str, features: Features, generation: Generation, targets: Mapping[str, Target]
+        self,
+        name: str,
+        features: Features,
+        generation: Generation,
+        targets: Mapping[str, Target],
+        named: Mapping[str, Finding],
+        gradients: Gradients | None,
     ) -> None:
-        options = self.plan.options.get(name, {})
-        made = attribute_all(self.model, features, generation, list(targets.values()), name, **options)
+        """One method for some findings, given what is known already under the options that it declares."""
+        explained = tuple(targets.values())
+        options: dict[str, Any] = dict(self.plan.options.get(name, {}))
+        if takes(name, "gradients") and gradients is not None and gradients.targets == explained:
+            options["gradients"] = gradients
+        if takes(name, "proposed"):
+            coarse = features.geometries[0].grid
+            options["proposed"] = [
+                [made for (_, of), made in self.maps.items() if of == finding and made.values.shape[1] == coarse]
+                for finding in targets
+            ]
+        if takes(name, "control"):
+            options["control"] = [control_of(named[finding]) for finding in targets]
+        if takes(name, "midline"):
+            options["midline"] = self._places(features)[0].midline
+        made = attribute_all(self.model, features, generation, explained, name, **options)
         for (finding_id, target), one in zip(targets.items(), made, strict=True):
             if isinstance(one, EmptyMap):
                 self.warnings.append(empty_map(name, one, target.label))
@@ -279,10 +327,17 @@ class _Run:
         if self.plan.grading == "none" or not self.maps:
             return
         with self._timed("grade"):
-            grades = grade_maps(self.model, features, generation, list(self.maps.values()), seed=self.seed)
+            if self.plan.grading == "shared" and any(takes(name, "proposed") for name in self.plan.methods):
+                grades = shared_grades(self.maps, self.prompt.language)
+            else:
+                made = list(self.maps.values())
+                found = grade_maps(self.model, features, generation, made, seed=self.seed)
+                grades = dict(zip(self.maps, found, strict=True))
         self.grades = {
-            key: grade if grade.withheld else replace(grade, note=f"{self._where(made, features)}{grade.note}")
-            for (key, made), grade in zip(self.maps.items(), grades, strict=True)
+            key: grade
+            if grade.withheld
+            else replace(grade, note=f"{self._where(self.maps[key], features)}{grade.note}")
+            for key, grade in grades.items()
         }
 
     def _where(self, made: AttributionMap, features: Features) -> str:
@@ -400,6 +455,12 @@ class _Run:
         began = time.monotonic()
         yield
         self.timings[name] = self.timings.get(name, 0.0) + time.monotonic() - began
+
+
+def _of_main(targets: Mapping[str, Target], shown: Sequence[Finding]) -> dict[str, Target]:
+    """The target of the main finding: the first present one, else the first."""
+    main = next((finding for finding in shown if finding.polarity == "present"), next(iter(shown), None))
+    return {main.id: targets[main.id]} if main is not None and main.id in targets else {}
 
 
 def _estimate(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from radiolucent.attribution.method import Passes, Size
-from radiolucent.attribution.registry import method
+from radiolucent.attribution.registry import method, takes
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.speed import Speed
 
@@ -56,16 +56,23 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "quick": Plan(("attention",), main_methods=("saliency",)),
+    "quick": Plan(("attention", "distinct_attention"), main_methods=("saliency",)),
     "standard": Plan(
-        ("attention", "saliency", "token_ablation"), reliance=True, grading="shared", samples=16, beside=8
+        ("attention", "distinct_attention", "propose_and_verify"),
+        main_methods=("saliency",),
+        reliance=True,
+        grading="shared",
+        samples=16,
+        beside=8,
     ),
     "deep": Plan(
         (
             "attention",
+            "distinct_attention",
             "saliency",
             "integrated_gradients",
             "pixel_gradient",
+            "propose_and_verify",
             "token_ablation",
             "hierarchical_occlusion",
         ),
@@ -73,6 +80,7 @@ PLANS: Mapping[str, Plan] = {
         grading="full",
         samples=16,
         beside=16,
+        options={"propose_and_verify": {"controls": 20}},
     ),
 }
 
@@ -155,6 +163,13 @@ def estimate(
     size = Size(cells=cells, images=images, targets=findings, layers=layers)
     main = Size(cells=cells, images=images, targets=min(findings, 1), layers=layers)
 
+    def passes_of(name: str, explained: Size) -> Passes:
+        if not explained.targets:
+            return Passes()
+        passes = method(name).passes(explained)
+        # gradients are taken in the pass that checks the replay
+        return replace(passes, replays=max(0.0, passes.replays - 1)) if takes(name, "gradients") else passes
+
     def step(name: str, passes: Passes, more: float = 0.0) -> Step:
         language = (passes.replays + BACKWARD * passes.backwards) * replay
         vision = (passes.encodes + BACKWARD * passes.vision_backwards) * speed.encode
@@ -167,7 +182,7 @@ def estimate(
         step("parity", Passes(replays=1)),
     ]
     for names, explained in ((plan.methods, size), (plan.main_methods, main)):
-        steps += [step(name, method(name).passes(explained) if explained.targets else Passes()) for name in names]
+        steps += [step(name, passes_of(name, explained)) for name in names]
     if plan.grading == "full":
         maps = len(plan.methods) * findings
         steps.append(step("grade", Passes(replays=24 * maps)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 
@@ -30,6 +32,28 @@ class AnalyticModel:
         self.sequences = 0
         self.encoded = 0
         self.layer_types = ("sliding", "global", "sliding")
+        self.dtype, self.device = torch.float64, torch.device("cpu")
+        # One vision layer, whose output the projection turns into tokens, and a language model without layers.
+        self.vision_layer = torch.nn.Identity()
+        self.module = SimpleNamespace(
+            model=SimpleNamespace(
+                vision_tower=SimpleNamespace(encoder=SimpleNamespace(layers=[self.vision_layer])),
+                language_model=SimpleNamespace(layers=[]),
+            ),
+            config=SimpleNamespace(
+                text_config=SimpleNamespace(
+                    hidden_size=HIDDEN,
+                    vocab_size=VOCABULARY,
+                    intermediate_size=0,
+                    num_attention_heads=0,
+                    num_key_value_heads=0,
+                    head_dim=0,
+                ),
+                vision_config=SimpleNamespace(
+                    image_size=SIZE, patch_size=PATCH, hidden_size=3 * PATCH * PATCH, intermediate_size=0
+                ),
+            ),
+        )
         rng = np.random.default_rng(seed)
         self.image_rows = rng.random((3, 2, LENGTH, images * CELLS)).astype(np.float32) / (images * CELLS)
 
@@ -102,4 +126,4 @@ class AnalyticModel:
     def _tokens(self, pixels):
         patches = pixels.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH)  # (B, 3, g, g, p, p)
         flat = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
-        return flat.to(self.projection) @ self.projection + self.bias
+        return self.vision_layer(flat.to(self.projection)) @ self.projection + self.bias

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from analytic import CELLS, GRID, HIDDEN, SIZE, AnalyticModel
+from analytic import CELLS, GRID, HIDDEN, PATCH, SIZE, AnalyticModel
 
-from radiolucent.attribution.attention import attention, attention_layers, chosen_layers
-from radiolucent.attribution.fills import soft_fill
+from radiolucent.attribution.attention import attention, chosen_layers
+from radiolucent.attribution.attention_layers import attention_layers
+from radiolucent.attribution.fills import filling, soft_fill
 from radiolucent.attribution.input_x_gradient import input_x_gradient
 from radiolucent.attribution.integrated_gradients import integrated_gradients
 from radiolucent.attribution.maps import EmptyMap
@@ -60,7 +61,7 @@ class TestLinear:
         result = saliency(model, features, generation, target)
         expected = np.linalg.norm(weight, axis=1).reshape(images, GRID, GRID)
         np.testing.assert_allclose(result.values, expected, rtol=1e-5)
-        assert (result.forwards, result.backwards) == (model.sequences, 1)
+        assert (result.forwards, result.backwards) == (model.sequences, FOILS[target])
 
     def test_first_order_methods_equal_ablation_where_the_model_is_linear(self, images, target):
         model, features, generation, _ = case(images, target)
@@ -79,7 +80,7 @@ class TestLinear:
         np.testing.assert_allclose(result.values, expected, rtol=1e-4, atol=1e-5)
         magnitude = pixel_gradient(model, features, generation, target, absolute=True)
         np.testing.assert_allclose(magnitude.values, abs(result.values))
-        assert model.sequences == 2 * result.forwards and result.backwards == 1
+        assert model.sequences == 2 * result.forwards and result.backwards == FOILS[target]
 
     def test_occlusion_of_whole_cells_is_the_weight_of_the_changed_tokens(self, images, target):
         model, features, generation, weight = case(images, target)
@@ -105,7 +106,7 @@ def test_integrated_gradients_add_to_the_change_where_the_model_is_curved():
 
     # a quadratic's gradient is linear: two Gauss-Legendre points integrate it exactly
     assert result.values.sum() == pytest.approx(score(rows) - score(start), rel=1e-5)
-    assert (result.forwards, result.backwards) == (2, 2)
+    assert (result.forwards, result.backwards) == (4, 2)  # the path's two ends are scored too, without a gradient
 
 
 def test_gradients_equal_finite_differences_where_the_model_is_curved():
@@ -142,15 +143,13 @@ def test_occlusion_spreads_each_windows_loss_evenly_over_the_windows_that_cover_
     model, features, generation, _ = case(1, target)
     patch, stride = 6, 5
     result = occlusion(model, features, generation, target, patch=patch, stride=stride, fill=fill, per_pixel=True)
-    from radiolucent.attribution.occlusion import pixel_fill
-
-    filling = pixel_fill(features.pixels, fill, patch)
+    stands = filling(model, features, fill, "pixels", blur=patch / 2 / PATCH)(0, np.zeros((1, 1), dtype=bool))
     base = model.token_logprobs(None, generation.token_ids, features.soft_tokens.reshape(1, -1))[0, 1:3].sum()
     losses = {}
     for top in (0, 5, 10):
         for left in (0, 5, 10):
             hidden = features.pixels.clone()
-            hidden[0, :, top : top + patch, left : left + patch] = filling[0, :, top : top + patch, left : left + patch]
+            hidden[0, :, top : top + patch, left : left + patch] = stands[:, top : top + patch, left : left + patch]
             after = model.token_logprobs(None, generation.token_ids, model._tokens(hidden).reshape(1, -1))[0, 1:3].sum()
             losses[top, left] = float(base - after)
     for row in range(SIZE):
@@ -189,10 +188,11 @@ class TestAttention:
 
     def test_the_panel_holds_every_layer(self):
         model, features, generation, _ = case(2, TARGETS[0])
-        panel = attention_layers(model, features, generation, Target((1, 3)))
-        assert list(panel) == [0, 1, 2]
-        joined = np.mean([entry.values for entry in panel.values()], axis=0)
-        np.testing.assert_allclose(joined, attention(model, features, generation, Target((1, 3))).values, rtol=1e-5)
+        target = Target((1, 3))
+        made = attention_layers(model, features, generation, target)
+        expected = self.rows(model, generation, features).image[:, :, 1:3].mean(axis=(1, 2))
+        np.testing.assert_allclose(made.panel.reshape(3, -1), expected, rtol=1e-5)
+        np.testing.assert_allclose(made.values, attention(model, features, generation, target).values, rtol=1e-5)
 
     def test_a_foil_is_subtracted_and_its_rows_are_replayed(self):
         model, features, generation, _ = case(1, TARGETS[0])

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from radiolucent.errors import MalformedInput
-from radiolucent.findings import CODES, VOCABULARY, Finding, extract_findings
-from radiolucent.findings.names import code_name, describe, place_name
+from radiolucent.findings import ATTRIBUTES, CODES, VOCABULARY, Finding, extract_findings
+from radiolucent.findings.names import code_name, describe, details, place_name
 from radiolucent.findings.rules import load_rules
 
 LOBE = re.compile(r"\blobes?\b|叶")
@@ -100,7 +100,7 @@ def test_every_code_has_a_name_and_rules_in_both_languages() -> None:
         assert code_name(code, "en").isascii()
         assert not code_name(code, "zh").isascii()
     for language in ("en", "zh"):
-        with_rules = {rule.value for rule in load_rules(language).tiers[1] if rule.kind in ("term", "clause")}
+        with_rules = {rule.value for rule in load_rules(language).rules if rule.kind in ("term", "clause")}
         assert with_rules == set(CODES)
 
 
@@ -116,3 +116,34 @@ def test_place_names() -> None:
     assert place_name("bilateral", "lower", "zh") == "双下肺野"
     assert place_name("left", "hilar", "zh") == "左肺门区"
     assert place_name(None, None, "en") == place_name(None, None, "zh") == ""
+
+
+def test_details_are_read_back() -> None:
+    attributes = (("margin", "spiculated"), ("margin", "lobulated"), ("density", "ground_glass"))
+    finding = Finding("nodule", side="left", zone="upper", size_mm=(12.0, 8.0), count=2, attributes=attributes)
+    assert details(finding, "zh") == ("2", "12 × 8 mm", "毛刺", "分叶", "磨玻璃密度")
+    for language, joint in (("en", ", "), ("zh", "，")):
+        said = [describe(finding, language), *details(finding, language)[1:]]
+        (read,) = extract_findings(joint.join(said))
+        assert (read.side, read.zone, read.size_mm, set(read.attributes)) == (
+            "left",
+            "upper",
+            (12.0, 8.0),
+            set(attributes),
+        )
+
+
+@pytest.mark.parametrize("language", [0, 1])
+def test_every_attribute_but_a_device_is_read_back_from_its_name(language: int) -> None:
+    bearer = {"margin": "nodule", "density": "mass", "vessels": "edema"}
+    for name, values in ATTRIBUTES.items():
+        for value, names in values.items():
+            text = names[language]
+            if name != "kind":
+                text = (
+                    f"{VOCABULARY[bearer[name]].zh}，{text}" if language else f"{VOCABULARY[bearer[name]].en}, {text}"
+                )
+            elif value == "other":
+                continue  # "other device" says no kind
+            (read,) = extract_findings(text)
+            assert (name, value) in read.attributes, text

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from radiolucent.attribution.types import AttributionMap
+from radiolucent.attribution.types import AttributionMap, RegionTest
 from radiolucent.confidence.types import Confidence, FindingConfidence
 from radiolucent.errors import Notice
 from radiolucent.faithfulness.types import MapGrade
@@ -49,6 +49,15 @@ def explain_zh(**changes: object) -> Explanation:
         found(ZH_REPORT, "未见气胸", "pneumothorax", polarity="absent"),
     )  # fmt: skip
     return build(ZH_REPORT, findings, "请分析这张胸部X光片，描述主要发现", "zh", **changes)
+
+
+def region_test(values: np.ndarray) -> RegionTest:
+    region = values > 0.5 * values.max()
+    return RegionTest(
+        region, "attention", 2.3, 0.4, 3.1, np.stack([np.roll(region, 3, axis=2)]), ("mirrored",), (0.1,), (2.9,),
+        necessity=0.74, sufficiency=0.87, specificity=0.96, necessity_interval=(0.6, 0.8),
+        verdict="necessary and sufficient", order=region.astype(np.int64),
+    )  # fmt: skip
 
 
 def found(report: str, words: str, code: str, **rest: object) -> Finding:
@@ -114,7 +123,9 @@ def build(
             key = (method[claim], finding.id)
             maps[key] = AttributionMap(
                 values.astype(np.float32), claim, method[claim], Target((3, 6), (7, 8), finding.words), units[claim],
-                geometry, forwards=48,
+                geometry, forwards=48, note="The values add up.\n各值相加一致。",
+                tests=(region_test(values),) if claim == "relied_on" else (),
+                panel=np.stack([values, -values]).astype(np.float32) if claim == "attended" else None,
             )  # fmt: skip
             hidden = finding.id in withheld
             grades[key] = MapGrade(

@@ -251,7 +251,9 @@ export const CLAIM: Record<Language, Record<Claim, { name: string; means: string
 const METHODS: Record<string, Record<Language, string>> = {
   attention: { en: "attention", zh: "注意力" },
   attention_layers: { en: "attention by layer", zh: "逐层注意力" },
-  attention_corrected: { en: "attention, corrected", zh: "校正注意力" },
+  "attention:corrected": { en: "attention, corrected", zh: "校正注意力" },
+  "attention:final": { en: "attention, last layer", zh: "末层注意力" },
+  distinct_attention: { en: "distinct attention", zh: "特异注意力" },
   rollout: { en: "rollout", zh: "注意力展开" },
   relevance: { en: "relevance", zh: "相关性" },
   saliency: { en: "gradient", zh: "梯度" },

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from radiolucent.attribution.types import AttributionMap, Claim
 
 if TYPE_CHECKING:
-    from radiolucent.attribution.attention import attention_layers
     from radiolucent.attribution.maps import EmptyMap
     from radiolucent.attribution.method import Method
     from radiolucent.attribution.registry import attribute, attribute_all, method, methods
@@ -22,7 +21,6 @@ __all__ = [
     "Claim",
     "EmptyMap",
     "Method",
-    "attention_layers",
     "attribute",
     "attribute_all",
     "finding_target",
@@ -33,7 +31,6 @@ __all__ = [
 _HOME = {
     "EmptyMap": "maps",
     "Method": "method",
-    "attention_layers": "attention",
     "attribute": "registry",
     "attribute_all": "registry",
     "finding_target": "targets",

@@ -1,23 +1,46 @@
-"""Occlusion from coarse to fine: a 4 x 4 grid of blocks first, then only the blocks that matter are split.
+"""Occlusion from coarse to fine: the picture is quartered, and only the quarter that matters is quartered again.
 
-About a fifth of dense occlusion's passes on a 16 x 16 grid. A place whose parts matter only together, or whose block
-hides supporting and opposing evidence that cancel, can be missed: the price of not looking everywhere.
+A study of several images is halved down to a single image first. At each level the parts with the largest losses go
+on, down to single cells: at 16 x 16 cells 17 passes instead of the 226 or more of dense occlusion. A place whose parts
+matter only together with another's, or that holds supporting and opposing evidence that cancel, can be missed: the
+price of not looking everywhere. Hiding a part with a margin of a cell, overlapping parts and a finer start were tried
+on phantoms: they cost more and pointed no better.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
-from radiolucent.attribution.maps import FLOAT32_NATS, finished
-from radiolucent.attribution.method import Passes, describe
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent.attribution.fills import Fill, Space
+from radiolucent.attribution.interventions import intervention, shown_scores
+from radiolucent.attribution.maps import FLOAT32_NATS, finished_or_empty
+from radiolucent.attribution.method import Made, Passes, Size, describe, only
 from radiolucent.attribution.model import ExplainableModel
-from radiolucent.attribution.occlusion import PixelFill, Window, occluded_scores, windows
 from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.types import Features, Generation, Target
 
-COARSE = 4  # blocks along an edge at the first level, more where the grid is no such power of two
+Span = tuple[int, int]  # [first, last)
+
+
+class Part(NamedTuple):
+    """Images and cells that are hidden together."""
+
+    images: Span
+    rows: Span
+    columns: Span
+
+    @property
+    def place(self) -> tuple[slice, slice, slice]:
+        """Where it lies in (images, g, g)."""
+        return slice(*self.images), slice(*self.rows), slice(*self.columns)
 
 
 def hierarchical_occlusion(
@@ -26,73 +49,135 @@ def hierarchical_occlusion(
     generation: Generation,
     target: Target,
     *,
-    refine: int = 4,
-    fill: PixelFill = "mean",
+    refine: int = 1,
+    fill: Fill = "mean",
+    space: Space = "pixels",
     batch: int = BATCH,
+    other: Features | None = None,
 ) -> AttributionMap:
-    """Nats a cell lost when blocks of pixels are hidden, finest where it matters most.
+    """Nats lost when parts of the picture are hidden, finest where it matters most.
 
     Parameters
     ----------
     refine
-        Blocks split into four at each level, those with the largest loss.
+        Parts divided at each level, those with the largest loss; more of them see more of the picture and cost more.
     fill
-        As for :func:`radiolucent.attribution.occlusion.occlusion`.
+        ``mean``, ``blank``, ``blur``, ``inpaint`` or ``counterfactual``; see :mod:`radiolucent.attribution.fills`.
+    space
+        ``pixels``: the vision tower is not shown the part either; ``tokens``: its soft tokens are replaced, and no
+        image is encoded again.
+    other
+        For ``counterfactual``: the features that stand in the hidden part.
 
     Returns
     -------
-    Each cell carries the loss of the smallest block that was hidden over it, shared evenly among the block's cells.
+    Each level shares a part's loss evenly among its cells, and a cell carries the sum of its shares over the levels
+    that hid it: a place that was not looked into keeps its coarse share, the highest cells lie where the search went.
     """
-    if refine < 1:
-        raise MalformedInput(f"refine={refine} looks no closer; use at least 1, or token_ablation with a group.")
-    images, _, size, _ = features.pixels.shape
-    grid = features.geometries[0].grid
-    cell = size // grid
-    base = float(scores(model, generation, soft_rows(features), [target])[0, 0])
-    values = np.zeros((images, grid, grid))
-    edge = 1 << max(0, (grid // COARSE).bit_length() - 1)  # a power of two, so that parts never leave their block
-    hidden = windows(images, size, edge * cell, edge * cell)
-    forwards = 1
-    while True:
-        after = occluded_scores(model, features, generation, target, hidden, patch=edge * cell, fill=fill, batch=batch)
-        forwards += len(hidden)
-        for (image, top, left), score in zip(hidden, after, strict=True):
-            block = values[image, top // cell : top // cell + edge, left // cell : left // cell + edge]
-            block[:] = (base - score) / block.size
-        if edge == 1:
-            break
-        hidden = _split([hidden[index] for index in np.argsort(after, kind="stable")[:refine]], edge * cell, size, cell)
-        edge //= 2
-    return finished(
-        values,
-        features,
-        claim="relied_on",
-        method="hierarchical_occlusion",
-        target=target,
-        units="nats a cell",
-        forwards=forwards * passes([target]),
-        noise=FLOAT32_NATS,
+    return only(
+        hierarchical_occlusions(
+            model, features, generation, [target], refine=refine, fill=fill, space=space, batch=batch, other=other
+        )
     )
 
 
-def _split(blocks: list[Window], patch: int, size: int, cell: int) -> list[Window]:
-    """The parts of blocks at half their edge (whole cells), inside the picture."""
-    half = patch // cell // 2 * cell
+def hierarchical_occlusions(
+    model: ExplainableModel,
+    features: Features,
+    generation: Generation,
+    targets: Sequence[Target],
+    *,
+    refine: int = 1,
+    fill: Fill = "mean",
+    space: Space = "pixels",
+    batch: int = BATCH,
+    other: Features | None = None,
+) -> list[Made]:
+    """The maps of several targets, each as it is alone; a part that several of them divide or hide is hidden once.
+
+    ``forwards`` of each map are those of all.
+    """
+    if refine < 1:
+        raise MalformedInput(f"refine={refine} looks no closer; use at least 1, or token_ablation with a group.")
+    images, grid = len(features.geometries), features.geometries[0].grid
+    show = intervention(model, features, fill=fill, space=space, other=other, batch=batch)
+    base = scores(model, generation, soft_rows(features), targets, batch=batch)[0].numpy()
+    values = np.zeros((len(targets), images, grid, grid))
+    fronts = [parts(Part((0, images), (0, grid), (0, grid))) for _ in targets]
+    forwards = 1
+    while hidden := list(dict.fromkeys(part for front in fronts for part in front)):
+        forwards += len(hidden)
+        masks = np.stack([_mask(part, images, grid) for part in hidden])
+        after = shown_scores(model, generation, targets, show, masks, batch=batch)
+        lost = dict(zip(hidden, base - after, strict=True))
+        fronts = [
+            _divided(front, {part: float(lost[part][index]) for part in front}, values[index], refine)
+            for index, front in enumerate(fronts)
+        ]
     return [
-        (image, top + down, left + right)
-        for image, top, left in blocks
-        for down in range(0, patch, half)
-        for right in range(0, patch, half)
-        if top + down < size and left + right < size
+        finished_or_empty(
+            values[index],
+            features,
+            claim="relied_on",
+            method="hierarchical_occlusion",
+            target=target,
+            units="nats a cell, levels added",
+            forwards=forwards * passes(targets),
+            noise=FLOAT32_NATS,
+        )
+        for index, target in enumerate(targets)
     ]
+
+
+def parts(whole: Part) -> list[Part]:
+    """What a part is divided into: halves of its images, or quarters of its one image; nothing of a single cell."""
+    first, last = whole.images
+    if last - first > 1:
+        return [whole._replace(images=half) for half in _halves(whole.images)]
+    quarters = [
+        whole._replace(rows=rows, columns=columns)
+        for rows, columns in product(_halves(whole.rows), _halves(whole.columns))
+    ]
+    return quarters if len(quarters) > 1 else []
+
+
+def _halves(span: Span) -> list[Span]:
+    first, last = span
+    middle = first + (last - first + 1) // 2
+    return [(first, middle), (middle, last)] if middle < last else [span]
+
+
+def _mask(part: Part, images: int, grid: int) -> NDArray[np.bool_]:
+    mask = np.zeros((images, grid, grid), dtype=bool)
+    mask[part.place] = True
+    return mask
+
+
+def _divided(front: list[Part], lost: dict[Part, float], values: NDArray[np.float64], refine: int) -> list[Part]:
+    """The next level of one target; its losses are added to its map on the way."""
+    for part in front:
+        cells = values[part.place]
+        cells += lost[part] / cells.size
+    return [part for worst in sorted(front, key=lambda part: -lost[part])[:refine] for part in parts(worst)]
+
+
+def _passes(size: Size) -> Passes:
+    """At most: targets share the first level surely, later ones where they look into the same part."""
+    halvings, quarterings = math.ceil(math.log2(size.images)), math.ceil(math.log2(size.cells) / 2)
+    levels = [2] * halvings + [4] * quarterings
+    shared, own = levels[:1], levels[1:]
+    hidden = sum(shared) + size.targets * sum(own)
+    return Passes(replays=1 + hidden, encodes=size.targets * (2 * (size.images - 1) + 4 * quarterings))
 
 
 METHOD = describe(
     hierarchical_occlusion,
     claim="relied_on",
-    en="Hides large blocks of pixels first and looks closer only where the words lose most.",
-    zh="先遮挡大块区域，仅在文字损失最大处逐级细化。",
-    cost="49 forward passes and image encodes at 16 x 16 cells, batched",
+    en="Hides quarters of the picture, then quarters of the quarter that the words lose most by, down to a cell.",
+    zh="先遮挡图像的四分之一，再逐级细分文字损失最大的部分，直至单个网格。",
+    cost="17 forward passes and 16 image encodes at 16 x 16 cells, batched",
     citation="Zeiler and Fergus 2014, arXiv 1311.2901, coarse to fine",
-    passes=lambda size: Passes(49 * size.targets, 0, 48 * size.targets),
+    passes=_passes,
+    many=hierarchical_occlusions,
+    variants={"wide": {"refine": 2}, "tokens": {"space": "tokens"}},
 )

@@ -92,6 +92,8 @@ class Method:
         The options' defaults, read from the function's signature.
     variants
         Named settings that are compared under their own name, such as ``attention:final``: name -> options.
+    variant_passes
+        Those of a variant, where they differ from the method's.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Method:
     passes: Callable[[Size], Passes]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variant_passes: Mapping[str, Callable[[Size], Passes]] = field(default_factory=dict)
 
     def description(self, language: str = "en") -> str:
         """The sentence in ``language`` (``"en"`` or ``"zh"``)."""
@@ -122,6 +125,7 @@ def describe(
     passes: Callable[[Size], Passes],
     many: Callable[..., list[Made]] | None = None,
     variants: Mapping[str, Mapping[str, Any]] | None = None,
+    variant_passes: Mapping[str, Callable[[Size], Passes]] | None = None,
 ) -> Method:
     """A method's entry, named after its function; its options are the function's keyword-only arguments.
 
@@ -147,6 +151,7 @@ def describe(
         passes=passes,
         defaults=options,
         variants=variants or {},
+        variant_passes=variant_passes or {},
     )
 
 

@@ -22,6 +22,10 @@ from radiolucent.vlm.types import Features, Generation, Prompt, PromptInputs, Re
 class ExplainableModel(Protocol):
     """Encode, replay and score; see :class:`radiolucent.vlm.gemma3.Gemma3Model`."""
 
+    @property
+    def layer_types(self) -> Sequence[str]:
+        """``global`` or ``sliding`` for each decoder layer."""
+
     def encode(self, study: Study) -> Features:
         """The study as the language model receives it."""
 

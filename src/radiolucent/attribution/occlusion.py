@@ -6,23 +6,23 @@ the mean of its pixels. Zeiler and Fergus 2014 (arXiv 1311.2901); equal to captu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from radiolucent.attribution.maps import FLOAT32_NATS, finished
-from radiolucent.attribution.method import Passes, describe
+from radiolucent.attribution.fills import Fill
+from radiolucent.attribution.interventions import intervention
+from radiolucent.attribution.maps import FLOAT32_NATS, finished_or_empty
+from radiolucent.attribution.method import Made, Passes, Size, describe, only
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
-from radiolucent.vlm import perturb
 from radiolucent.vlm.types import Features, Generation, Target
 
-PixelFill = str  # "mean", "blur" or "blank"
 BLUR_SHARE = 0.5  # standard deviation of the blur as a share of the patch's edge: the patch's own content is gone
 
 Window = tuple[int, int, int]  # (image, first row, first column), in model pixels
@@ -36,9 +36,10 @@ def occlusion(
     *,
     patch: int | None = None,
     stride: int | None = None,
-    fill: PixelFill = "mean",
+    fill: Fill = "mean",
     per_pixel: bool = False,
     batch: int = BATCH,
+    other: Features | None = None,
 ) -> AttributionMap:
     """Nats lost when a square of pixels is hidden; positive where the square supports the target.
 
@@ -49,12 +50,46 @@ def occlusion(
     stride
         Step between windows in model pixels; one cell where None. The last window of a row or column may be smaller.
     fill
-        ``mean`` (each channel's mean over the image), ``blur`` (the image itself, blurred) or ``blank`` (mid-grey).
+        ``mean`` (each channel's mean over the image), ``blank`` (mid-grey), ``blur`` (the image itself, blurred by half
+        a patch), ``inpaint`` or ``counterfactual``; see :mod:`radiolucent.attribution.fills`.
+    other
+        For ``counterfactual``: the features whose pixels stand in the square.
     per_pixel
         True: the map at model pixels (images, size, size) instead of the token grid.
     """
+    return only(
+        occlusions(
+            model,
+            features,
+            generation,
+            [target],
+            patch=patch,
+            stride=stride,
+            fill=fill,
+            other=other,
+            per_pixel=per_pixel,
+            batch=batch,
+        )
+    )
+
+
+def occlusions(
+    model: ExplainableModel,
+    features: Features,
+    generation: Generation,
+    targets: Sequence[Target],
+    *,
+    patch: int | None = None,
+    stride: int | None = None,
+    fill: Fill = "mean",
+    per_pixel: bool = False,
+    batch: int = BATCH,
+    other: Features | None = None,
+) -> list[Made]:
+    """The maps of several targets from the same hidden squares; each map's ``forwards`` are those of all."""
     images, _, size, _ = features.pixels.shape
-    cell = size // features.geometries[0].grid
+    grid = features.geometries[0].grid
+    cell = size // grid
     patch = 2 * cell if patch is None else patch
     stride = cell if stride is None else stride
     if not 1 <= stride <= patch <= size:
@@ -62,26 +97,33 @@ def occlusion(
             f"patch={patch}, stride={stride}: expected 1 <= stride <= patch <= {size} model pixels, so that no pixel "
             "is left out."
         )
-    base = float(scores(model, generation, soft_rows(features), [target])[0, 0])
     hidden = windows(images, size, patch, stride)
-    after = occluded_scores(model, features, generation, target, hidden, patch=patch, fill=fill, batch=batch)
-    drops = np.zeros((images, size, size))
-    covered = np.zeros((images, size, size))
-    for (image, top, left), score in zip(hidden, after, strict=True):
-        square = (image, slice(top, top + patch), slice(left, left + patch))
-        drops[square] += base - score
-        covered[square] += 1
-    values = drops / covered
-    return finished(
-        values if per_pixel else _cell_means(values, features.geometries[0].grid),
-        features,
-        claim="relied_on",
-        method="occlusion",
-        target=target,
-        units="nats",
-        forwards=(len(hidden) + 1) * passes([target]),
-        noise=FLOAT32_NATS,
+    unit = math.gcd(patch, stride, size)
+    show = intervention(
+        model, features, fill=fill, space="pixels", other=other, blur=BLUR_SHARE * patch / cell, batch=batch
     )
+    base = scores(model, generation, soft_rows(features), targets, batch=batch)
+    parts = [
+        base - scores(model, generation, show(_masks(some, images, size, patch, unit)), targets, batch=batch)
+        for some in (hidden[start : start + batch] for start in range(0, len(hidden), batch))
+    ]
+    lost = torch.cat(parts).numpy()
+    made = []
+    for index, target in enumerate(targets):
+        values = _spread(hidden, lost[:, index], images, size, patch)
+        made.append(
+            finished_or_empty(
+                values if per_pixel else values.reshape(images, grid, cell, grid, cell).mean(axis=(2, 4)),
+                features,
+                claim="relied_on",
+                method="occlusion",
+                target=target,
+                units="nats",
+                forwards=(len(hidden) + 1) * passes(targets),
+                noise=FLOAT32_NATS,
+            )
+        )
+    return made
 
 
 def windows(images: int, size: int, patch: int, stride: int) -> list[Window]:
@@ -91,62 +133,30 @@ def windows(images: int, size: int, patch: int, stride: int) -> list[Window]:
     return [(image, top, left) for image in range(images) for top in corners for left in corners]
 
 
-def occluded_scores(
-    model: ExplainableModel,
-    features: Features,
-    generation: Generation,
-    target: Target,
-    hidden: list[Window],
-    *,
-    patch: int,
-    fill: PixelFill,
-    batch: int,
+def _masks(some: Sequence[Window], images: int, size: int, patch: int, unit: int) -> NDArray[np.bool_]:
+    """Bool (windows, images, k, k) on the coarsest grid that holds every window's edges, ``unit`` pixels a place."""
+    masks = np.zeros((len(some), images, size // unit, size // unit), dtype=bool)
+    for mask, (image, top, left) in zip(masks, some, strict=True):
+        mask[image, top // unit : (top + patch) // unit, left // unit : (left + patch) // unit] = True
+    return masks
+
+
+def _spread(
+    hidden: Sequence[Window], lost: NDArray[np.float64], images: int, size: int, patch: int
 ) -> NDArray[np.float64]:
-    """The target's score with each window hidden, nats: float64 (windows,)."""
-    filling = pixel_fill(features.pixels, fill, patch)
-    parts = [
-        scores(model, generation, _occluded_rows(model, features, filling, some, patch), [target], batch=batch)[:, 0]
-        for some in _in_batches(hidden, batch)
-    ]
-    after: NDArray[np.float64] = torch.cat(parts).numpy()
-    return after
+    """(images, size, size): the mean loss of the windows that cover each pixel."""
+    total = np.zeros((images, size, size))
+    covered = np.zeros((images, size, size))
+    for (image, top, left), loss in zip(hidden, lost, strict=True):
+        square = (image, slice(top, top + patch), slice(left, left + patch))
+        total[square] += loss
+        covered[square] += 1
+    return total / covered
 
 
-def pixel_fill(pixels: torch.Tensor, fill: PixelFill, patch: int) -> torch.Tensor:
-    """What stands in a hidden square, for every pixel: (images, 3, size, size)."""
-    if fill != "blur":
-        return perturb.pixel_fill(pixels, fill)
-    spread = BLUR_SHARE * patch
-    blurred = ndimage.gaussian_filter(pixels.float().cpu().numpy(), sigma=(0, 0, spread, spread), mode="nearest")
-    return torch.from_numpy(blurred).to(pixels)
-
-
-def _occluded_rows(
-    model: ExplainableModel, features: Features, filling: torch.Tensor, some: list[Window], patch: int
-) -> torch.Tensor:
-    """Soft tokens (windows, images * cells, hidden); only the picture that a window hides from is encoded again."""
-    pictures = torch.stack([features.pixels[image] for image, _, _ in some])
-    for index, (image, top, left) in enumerate(some):
-        square = (slice(None), slice(top, top + patch), slice(left, left + patch))
-        pictures[index][square] = filling[image][square]
-    with torch.no_grad():
-        encoded = model.encode_pixels(pictures)
-    rows = features.soft_tokens.detach().unsqueeze(0).repeat(len(some), 1, 1, 1)
-    for index, (image, _, _) in enumerate(some):
-        rows[index, image] = encoded[index]
-    return rows.flatten(1, 2)
-
-
-def _in_batches(hidden: list[Window], batch: int) -> Iterator[list[Window]]:
-    for start in range(0, len(hidden), batch):
-        yield hidden[start : start + batch]
-
-
-def _cell_means(values: NDArray[np.float64], grid: int) -> NDArray[np.float64]:
-    images, size, _ = values.shape
-    cell = size // grid
-    means: NDArray[np.float64] = values.reshape(images, grid, cell, grid, cell).mean(axis=(2, 4))
-    return means
+def _passes(size: Size) -> Passes:
+    count = (round(size.cells**0.5) - 1) ** 2 * size.images
+    return Passes(replays=count + 1, encodes=count)
 
 
 METHOD = describe(
@@ -156,8 +166,11 @@ METHOD = describe(
     zh="在模型读图前遮挡像素方块，测量相应文字的概率损失。",
     cost="about cells + 1 forward passes and image encodes, batched",
     citation="Zeiler and Fergus 2014, arXiv 1311.2901",
-    passes=lambda size: Passes(
-        replays=size.targets * (size.cells * size.images + 1), encodes=size.targets * size.cells * size.images
-    ),
-    variants={"blur": {"fill": "blur"}, "blank": {"fill": "blank"}},
+    passes=_passes,
+    many=occlusions,
+    variants={
+        "blur": {"fill": "blur"},
+        "blank": {"fill": "blank"},
+        "inpaint": {"fill": "inpaint"},
+    },
 )

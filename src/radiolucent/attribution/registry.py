@@ -12,12 +12,21 @@ from typing import Any
 
 from radiolucent.attribution import (
     attention,
+    attention_layers,
+    distinct_attention,
+    evidence_search,
+    grad_cam,
     hierarchical_occlusion,
     input_x_gradient,
     integrated_gradients,
+    logit_lens,
     occlusion,
     pixel_gradient,
+    propose_and_verify,
+    relevance,
+    rollout,
     saliency,
+    smooth_grad,
     token_ablation,
 )
 from radiolucent.attribution.method import Made, Method
@@ -29,14 +38,23 @@ from radiolucent.study.types import Study
 from radiolucent.vlm.types import Features, Generation, Target, Word
 
 _FILES = (  # strongest claim first
+    propose_and_verify,
+    evidence_search,
     token_ablation,
     occlusion,
     hierarchical_occlusion,
     saliency,
+    smooth_grad,
     input_x_gradient,
     integrated_gradients,
     pixel_gradient,
+    grad_cam,
+    distinct_attention,
     attention,
+    attention_layers,
+    rollout,
+    relevance,
+    logit_lens,
 )
 _METHODS: dict[str, Method] = {file.METHOD.name: file.METHOD for file in _FILES}
 
@@ -72,8 +90,20 @@ def method(name: str) -> Method:
         return [replace(one, method=name) if isinstance(one, AttributionMap) else one for one in made]
 
     return replace(
-        found, name=name, function=function, many=many, defaults={**found.defaults, **options}, variants={}
+        found,
+        name=name,
+        function=function,
+        many=many,
+        passes=found.variant_passes.get(variant, found.passes),
+        defaults={**found.defaults, **options},
+        variants={},
+        variant_passes={},
     )
+
+
+def takes(name: str, option: str) -> bool:
+    """Whether a method declares an option, such as ``gradients`` that were taken before."""
+    return option in method(name).defaults
 
 
 def attribute(

@@ -89,14 +89,6 @@ def scores(
     return torch.cat(parts).to(device="cpu", dtype=torch.float64)
 
 
-def score_with_graph(
-    model: ExplainableModel, generation: Generation, soft_tokens: torch.Tensor, target: Target
-) -> torch.Tensor:
-    """Score of each row (B,), differentiable with respect to ``soft_tokens``."""
-    with torch.enable_grad():
-        return target_scores(model, generation, soft_tokens, [target])[:, 0]
-
-
 def finding_target(generation: Generation, finding: Finding, others: Sequence[Finding] = ()) -> Target:
     """The target of a finding: every token that says it, its side and place included.
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from radiolucent.attribution.fills import Fill, hidden_rows, soft_fill
+from radiolucent.attribution.fills import Fill
+from radiolucent.attribution.interventions import losses
 from radiolucent.attribution.maps import FLOAT32_NATS, finished_or_empty
 from radiolucent.attribution.method import Made, Passes, describe, only
 from radiolucent.attribution.model import ExplainableModel
-from radiolucent.attribution.targets import BATCH, passes, scores, soft_rows
+from radiolucent.attribution.targets import BATCH, passes
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.types import Features, Generation, Target
@@ -31,17 +31,23 @@ def token_ablation(
     fill: Fill = "mean",
     group: int = 1,
     batch: int = BATCH,
+    other: Features | None = None,
 ) -> AttributionMap:
     """Nats lost when a cell, or a square group of cells, is hidden; positive where it supports the target.
 
     Parameters
     ----------
     fill
-        ``mean`` (the image's mean token) or ``blank`` (the token of a blank picture there).
+        ``mean`` (the image's mean token), ``blank`` (the token of a blank picture there), ``blur``, ``inpaint`` or
+        ``counterfactual``; see :mod:`radiolucent.attribution.fills`.
     group
         Edge of the squares of cells hidden together; every cell of a square carries the square's loss.
+    other
+        For ``counterfactual``: the features whose tokens stand in the hidden cells.
     """
-    return only(token_ablations(model, features, generation, [target], fill=fill, group=group, batch=batch))
+    return only(
+        token_ablations(model, features, generation, [target], fill=fill, group=group, other=other, batch=batch)
+    )
 
 
 def token_ablations(
@@ -53,19 +59,14 @@ def token_ablations(
     fill: Fill = "mean",
     group: int = 1,
     batch: int = BATCH,
+    other: Features | None = None,
 ) -> list[Made]:
     """The maps of several targets from the same perturbed passes; each map's ``forwards`` are those of all."""
-    rows = soft_rows(features)
     labels = cell_groups(features, group)
+    grid = features.geometries[0].grid
     groups = int(labels.max()) + 1
-    filling = soft_fill(model, features, fill)
-    base = scores(model, generation, rows, targets, batch=batch)
-    lost = []
-    for start in range(0, groups, batch):  # the perturbed copies are built a batch at a time: memory
-        wanted = np.arange(start, min(start + batch, groups))
-        hidden = torch.from_numpy(labels[None, :] == wanted[:, None])
-        lost.append(base - scores(model, generation, hidden_rows(rows, filling, hidden), targets, batch=batch))
-    drops = torch.cat(lost).numpy()
+    regions = (labels[None, :] == np.arange(groups)[:, None]).reshape(groups, -1, grid, grid)
+    drops = losses(model, features, generation, targets, regions, fill=fill, other=other, batch=batch)
     return [
         finished_or_empty(
             drops[labels, index],
@@ -104,5 +105,10 @@ METHOD = describe(
     citation="Neo et al. 2025, arXiv 2410.07149",
     passes=lambda size: Passes(replays=size.cells * size.images + 1),
     many=token_ablations,
-    variants={"blank": {"fill": "blank"}, "coarse": {"group": 2}},
+    variants={
+        "blank": {"fill": "blank"},
+        "blur": {"fill": "blur"},
+        "inpaint": {"fill": "inpaint"},
+        "coarse": {"group": 2},
+    },
 )

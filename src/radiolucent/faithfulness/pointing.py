@@ -45,19 +45,17 @@ def pointing_hit(values: NDArray[np.floating], mask: Masks, geometry: Geometry |
     MalformedInput
         Where the shapes disagree, the mask is empty, or the map is not finite.
     """
-    grid, covered = _on_grid(values, mask, geometry)
+    grid, covered = on_grid(values, mask, geometry)
     peaks = grid == grid.max()
-    return float(_reachable(covered)[peaks].mean())
+    return float(reachable(covered)[peaks].mean())
 
 
 def chance(mask: Masks, geometry: Geometry | Sequence[Geometry], *, grid: int | None = None) -> float:
     """Hit rate of a map that knows nothing: the share of judged cells that are reachable."""
     geometries = _listed(geometry)
     size = geometries[0].grid if grid is None else grid
-    covered = np.stack([coverage(m, g, size) for m, g in zip(_masks(mask), geometries, strict=True)])
-    inside = np.stack([in_picture(g, size) for g in geometries])
-    _refuse_empty(covered)
-    return float(_reachable(covered)[inside].mean())
+    covered, inside = _covered(_masks(mask), geometries, size)
+    return float(reachable(covered)[inside].mean())
 
 
 def energy_in_mask(values: NDArray[np.floating], mask: Masks, geometry: Geometry | Sequence[Geometry]) -> float:
@@ -65,7 +63,7 @@ def energy_in_mask(values: NDArray[np.floating], mask: Masks, geometry: Geometry
 
     A map without any positive value holds no mass inside the mask: 0. Arguments as in :func:`pointing_hit`.
     """
-    grid, covered = _on_grid(values, mask, geometry)
+    grid, covered = on_grid(values, mask, geometry)
     positive = np.clip(grid, 0, None)
     total = positive.sum()
     return float((positive * covered).sum() / total) if total > 0 else 0.0
@@ -76,27 +74,45 @@ def rank_auc(values: NDArray[np.floating], mask: Masks, geometry: Geometry | Seq
 
     Arguments as in :func:`pointing_hit`; a mask that leaves no judged cell outside it is refused.
     """
-    grid, covered = _on_grid(values, mask, geometry)
+    grid, covered = on_grid(values, mask, geometry)
     inside = np.isfinite(grid)
-    positive = _reachable(covered)
+    positive = reachable(covered)
     hits, others = grid[inside & positive], grid[inside & ~positive]
     if others.size == 0:
         raise MalformedInput("The mask covers the whole picture; a rank AUC needs cells outside it.")
+    return ranked_above(hits, others)
+
+
+def ranked_above(hits: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """Chance that one of ``hits`` is higher than one of ``others``, ties counted half: the area under the ROC curve."""
     ordered = np.sort(others)
     below = np.searchsorted(ordered, hits, side="left")
     not_above = np.searchsorted(ordered, hits, side="right")
     return float((below + not_above).mean() / (2 * others.size))
 
 
-def _reachable(covered: NDArray[np.float64]) -> NDArray[np.bool_]:
+def reachable(covered: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Cells whose coverage is at least ``REACHABLE`` of the best: the cells that count as the lesion."""
     best: NDArray[np.bool_] = (covered > 0) & (covered >= REACHABLE * covered.max())
     return best
 
 
-def _on_grid(
+def on_grid(
     values: NDArray[np.floating], mask: Masks, geometry: Geometry | Sequence[Geometry]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The map as (frames, g, g) with -inf in the padding, and the mask's coverage of its cells."""
+    """The map as float64 (frames, g, g) with -inf in the padding, and the mask's coverage of its cells, 0 there.
+
+    Arguments and errors as in :func:`pointing_hit`.
+    """
+    maps, masks, geometries = judged(values, mask, geometry)
+    covered, inside = _covered(masks, geometries, maps.shape[1])
+    return np.where(inside, maps, -np.inf), covered
+
+
+def judged(
+    values: NDArray[np.floating], mask: Masks, geometry: Geometry | Sequence[Geometry]
+) -> tuple[NDArray[np.float64], list[NDArray[np.bool_]], list[Geometry]]:
+    """The map as float64 (frames, g, g), and a mask and a geometry for each frame; refused where they do not fit."""
     maps = np.asarray(values, dtype=np.float64)
     maps = maps[None] if maps.ndim == 2 else maps
     geometries, masks = _listed(geometry), _masks(mask)
@@ -107,11 +123,7 @@ def _on_grid(
         )
     if not np.isfinite(maps).all():
         raise MalformedInput("The map holds values that are not finite; it cannot be judged.")
-    size = maps.shape[1]
-    covered = np.stack([coverage(m, g, size) for m, g in zip(masks, geometries, strict=True)])
-    _refuse_empty(covered)
-    inside = np.stack([in_picture(g, size) for g in geometries])
-    return np.where(inside, maps, -np.inf), covered
+    return maps, masks, geometries
 
 
 def _listed(geometry: Geometry | Sequence[Geometry]) -> list[Geometry]:
@@ -124,6 +136,18 @@ def _masks(mask: Masks) -> list[NDArray[np.bool_]]:
     return list(mask)
 
 
-def _refuse_empty(covered: NDArray[np.float64]) -> None:
-    if not covered.any():
+def _covered(
+    masks: Sequence[NDArray[np.bool_]], geometries: Sequence[Geometry], size: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The mask's coverage of the judged cells, 0 elsewhere, and which cells are judged; both (frames, size, size)."""
+    if not any(np.any(mask) for mask in masks):
         raise MalformedInput("The mask is empty; a map can only be judged against a lesion.")
+    inside = np.stack([in_picture(geometry, size) for geometry in geometries])
+    covered = np.stack([coverage(m, g, size) for m, g in zip(masks, geometries, strict=True)])
+    covered = np.where(inside, covered, 0.0)
+    if not covered.any():
+        raise MalformedInput(
+            "The mask lies at the picture's edge, in cells whose centre is padding; no judged cell holds any of it. "
+            "Use a finer grid."
+        )
+    return covered, inside

@@ -9,19 +9,26 @@ coordinator.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from radiolucent.findings.matching import Match, attributes_of, find_matches, same_span
-from radiolucent.findings.mentions import Mention, as_finding, settle_attributes, share_place
-from radiolucent.findings.rules import ATTRIBUTE_KINDS, FINDING_KINDS, Grammar, Rules
-from radiolucent.findings.sentences import CJK
-from radiolucent.findings.types import Finding
+from radiolucent.findings.matching import Match, find_matches, same_span
+from radiolucent.findings.mentions import NOTHING, Mention, Modifiers, settle_modifiers
+from radiolucent.findings.places import share_denied_sides, share_places
+from radiolucent.findings.rules import ATTRIBUTE_KINDS, FINDING_KINDS, load_rules
+from radiolucent.findings.segments import Segment, carries_over, cut_segments, only_modifiers
+from radiolucent.findings.slots import slot_modifiers, slots_of
+from radiolucent.findings.vocabulary import VOCABULARY
 
-_SOFT_BREAK = re.compile(r"[，,]|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])|\s[-–—]\s")
-_HARD_BREAK = re.compile(r"[；;]|——")
-_NOW = re.compile(r"\s*(?:now|currently|现|目前)", re.IGNORECASE)  # "moderate effusion, now large"
-_LONG_LIST_ITEM = 4  # words of a comma's stretch without a finding that may still belong to "no focal, lobar, or …"
+_NOW = re.compile(r"\s*(?:now|currently|现|目前)")  # "moderate effusion, now large"
+_ANEW = re.compile(r"\b(?:and|with|plus)\b")
+_OR = re.compile(r"\b(?:or|nor)\b")
+_ENDS_IN_AND = re.compile(r"\band\s*$")
+_VERSUS = re.compile(r"versus|vs\.?")
+_JOINED = re.compile(r"\s*(?:[，,]?\s*(?:and|or|nor)?\s*(?:[a-z]+\s+){0,2}|[、及和与或/]+|以及)\s*")
+_AFFIRMING = ("affirm", "negation_before", "likely_before", "stop")
+_AFFIRMS_OVER = 60  # characters
+_LIST_BEFORE = re.compile(r"[，,]\s*(?:and|or)\s+[^，,]*$")
 
 
 @dataclass(frozen=True)
@@ -30,271 +37,149 @@ class Reading:
 
     Parameters
     ----------
-    findings
+    mentions
         With positions relative to the sentence.
-    partial
-        For each finding, whether it is a denial of a part only.
     normal
         ``blanket``, ``organ`` or None.
     open_scope
         ``absent`` where the sentence ends in a colon after a bare negation, so that the list below is denied.
+    described
+        Sizes, margins and the like in a sentence that names no finding: they belong to the sentence before.
     """
 
-    findings: tuple[Finding, ...]
-    partial: tuple[bool, ...]
-    normal: str | None
+    mentions: tuple[Mention, ...]
+    normal: str | None = None
     open_scope: str = ""
+    described: Modifiers = NOTHING
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A stretch between commas; ``hard`` where a semicolon came before it."""
-
-    first: int
-    last: int
-    hard: bool
-    matches: tuple[Match, ...]
-
-
-def read_sentence(sentence: str, rules: Iterable[Rules], scope: str = "") -> Reading:
-    """Read one sentence.
+@lru_cache(maxsize=1024)  # the samples of one film, and the reports of one hospital, repeat their sentences
+def read_sentence(sentence: str, languages: tuple[str, ...], scope: str = "") -> Reading:
+    """Read one lower-case sentence.
 
     Parameters
     ----------
+    languages
+        Whose rules to use, of ``"en"`` and ``"zh"``.
     scope
         Scope that is already open when the sentence begins (an item of a denied list).
     """
-    known = tuple(rules)
-    matches = find_matches(sentence, known)
+    matches = find_matches(sentence, languages)
     kinds = {match.kind for match in matches}
     normal = None
     if "normal" in kinds:
         blanket = any(match.kind == "normal" and match.value == "blanket" for match in matches)
         normal = "blanket" if blanket else "organ"
-    if not kinds & set(FINDING_KINDS):
-        denies = kinds & {"negation_before"} and sentence.rstrip().endswith((":", "："))
-        return Reading((), (), normal, "absent" if denies else "")
-    grammars = {rule.language: rule.grammar for rule in known}
-    mentions = _Reader(sentence, matches, grammars, scope).read()
-    kept = [mention for mention in mentions if mention.asserted]
-    return Reading(
-        tuple(as_finding(mention, sentence) for mention in kept), tuple(mention.partial for mention in kept), normal
-    )
+    if not kinds & FINDING_KINDS:
+        denies = "negation_before" in kinds and sentence.rstrip().endswith((":", "："))
+        return Reading((), normal, "absent" if denies else "", _described(matches))
+    grammars = {language: load_rules(language).grammar for language in languages}
+    mentions = _Reader(sentence, matches, cut_segments(sentence, matches, grammars), scope).read()
+    return Reading(tuple(mention for mention in mentions if mention.asserted), normal)
+
+
+def _described(matches: tuple[Match, ...]) -> Modifiers:
+    said = settle_modifiers(matches, None)
+    if not (said.size_mm or said.described or said.percent is not None):
+        return NOTHING
+    return Modifiers(size_mm=said.size_mm, percent=said.percent, described=said.described)
 
 
 class _Reader:
     """State while one sentence is read from left to right."""
 
-    def __init__(self, sentence: str, matches: tuple[Match, ...], grammars: dict[str, Grammar], scope: str) -> None:
+    def __init__(self, sentence: str, matches: tuple[Match, ...], segments: list[Segment], scope: str) -> None:
         self.sentence = sentence
         self.matches = matches
-        self.grammars = grammars
+        self.segments = segments
         self.scope = scope
-        self.scope_language = ""
+        self.scope_from = 0
         self.mentions: list[Mention] = []
-        self.pending: dict[str, str] = {}
+        self.recent: list[Mention] = []  # those of the last stretch that named any
+        self.pending = NOTHING
         self.in_exception = False
 
     def read(self) -> list[Mention]:
-        segments = self._segments()
-        for number, segment in enumerate(segments):
-            if number and self.scope and not (self.in_exception or self._carries(segment, segments[number + 1 :])):
+        for number, segment in enumerate(self.segments):
+            held = self.in_exception or not self.scope
+            if number and not held and not carries_over(segment, self.segments[number + 1 :], self.scope):
                 self.scope = ""
             self._read_segment(segment)
+        share_denied_sides(self.mentions, self.matches)
         return self.mentions
-
-    # ------------------------------------------------------------ commas
-
-    def _segments(self) -> list[Segment]:
-        inside = bytearray(len(self.sentence) + 1)
-        for match in self.matches:
-            if match.kind in FINDING_KINDS or match.kind in ("normal", "ignore"):
-                inside[match.first + 1 : match.last] = b"\x01" * max(0, match.last - match.first - 1)
-        cuts = []
-        for pattern, hard in ((_SOFT_BREAK, False), (_HARD_BREAK, True)):
-            for found in pattern.finditer(self.sentence):
-                digits = (
-                    self.sentence[found.start() - 1 : found.start()].isdigit()
-                    and self.sentence[found.end() : found.end() + 1].isdigit()
-                )
-                if not inside[found.start()] and not digits:
-                    cuts.append((found.start(), found.end(), hard))
-        segments: list[Segment] = []
-        first, hard = 0, False
-        for start, end, is_hard in sorted(cuts):
-            segments.append(self._segment(first, start, hard))
-            first, hard = end, is_hard
-        segments.append(self._segment(first, len(self.sentence), hard))
-        return [segment for segment in segments if segment.last > segment.first]
-
-    def _segment(self, first: int, last: int, hard: bool) -> Segment:
-        inside = tuple(match for match in self.matches if match.first >= first and match.first < last)
-        return Segment(first, last, hard, inside)
-
-    def _grammar(self, segment: Segment) -> tuple[str, Grammar]:
-        text = self.sentence[segment.first : segment.last]
-        language = "zh" if "zh" in self.grammars and CJK.search(text) else "en"
-        if language not in self.grammars:
-            language = next(iter(self.grammars))
-        return language, self.grammars[language]
-
-    def _carries(self, segment: Segment, later: list[Segment]) -> bool:
-        """Whether the open cue reaches over the comma into this segment, which then is one more list item."""
-        if segment.hard or self.scope == "affirmed":
-            return False
-        language, grammar = self._grammar(segment)
-        text = self.sentence[segment.first : segment.last]
-        if grammar.list_word.match(text):
-            return True
-        ahead = any(grammar.list_word.match(self.sentence[s.first : s.last]) for s in later if not s.hard) or (
-            re.search(r"\b(?:or|nor)\b", text) is not None
-        )
-        findings = [match for match in segment.matches if match.kind in FINDING_KINDS]
-        if self.scope != "absent" and not ahead:
-            return False
-        if not findings:
-            words = text.split()
-            plain_words = language == "en" and len(words) <= _LONG_LIST_ITEM and not grammar.clause_opener.search(text)
-            return plain_words and (ahead or bool(grammar.soft_list_word.match(text)))
-        head = findings[0]
-        if head.kind != "term":
-            return False
-        before = [match for match in segment.matches if match.first < head.first]
-        if any(match.kind not in ATTRIBUTE_KINDS for match in before):
-            return False
-        own = {match.kind for match in before} | {match.kind for match in self._inside(head)}
-        if own & {"severity", "side", "change"} and not ahead:
-            return False
-        lead = self.sentence[segment.first : head.first]
-        if language == "zh":
-            return len(re.sub(r"[明显确的及和或亦也并、\s]", "", lead)) <= 1
-        if grammar.clause_opener.search(lead) or len(lead.split()) > _LONG_LIST_ITEM:
-            return False
-        rest = [match for match in segment.matches if match.first >= head.last]
-        return ahead or not any(match.kind == "affirm" for match in rest) or bool(grammar.soft_list_word.match(text))
 
     # ------------------------------------------------------------ one segment
 
     def _read_segment(self, segment: Segment) -> None:
-        language, grammar = self._grammar(segment)
-        slots = self._slots(segment)
-        if not slots and self._attributes_only(segment, grammar):
-            self._hang(segment)
+        slots = slots_of(segment)
+        if not slots and self._hang(segment):
             return
-        own = self._modifiers(segment, slots, grammar, language)
-        if slots and self.pending:
-            own[0] = {**self.pending, **own[0]}
-        self.pending = {}
+        own = slot_modifiers(self.sentence, segment, slots)
+        if slots:
+            own[0] = own[0].filled(self.pending)
+            self.pending = NOTHING
         here: list[Mention] = []
         position = 0
         for match in segment.matches:
             if match.kind in FINDING_KINDS:
-                if position < len(slots) and slots[position][0].first == match.first:
-                    group = [self._mention(each, own[position], segment, here, language) for each in slots[position]]
+                if position < len(slots) and slots[position][0] is match:
+                    group = [self._mention(each, own[position], here, segment.language) for each in slots[position]]
                     here += group
                     position += 1
-            else:
+            elif match.kind not in ATTRIBUTE_KINDS:
                 self._apply(match, here, segment)
-        self._share_places(here, segment, grammar)
+        share_places(self.sentence, segment, self.mentions[-1:], here)
         self.mentions += here
+        self.recent = here or self.recent
 
-    def _slots(self, segment: Segment) -> list[list[Match]]:
-        """Findings grouped where one phrase names two codes (hydropneumothorax)."""
-        slots: list[list[Match]] = []
-        for match in segment.matches:
-            if match.kind in FINDING_KINDS:
-                if slots and same_span(slots[-1][0], match):
-                    slots[-1].append(match)
-                else:
-                    slots.append([match])
-        return slots
-
-    def _inside(self, match: Match) -> list[Match]:
-        """Modifiers inside a finding's own words (胸腔少量积液, blunting of the left costophrenic angle)."""
-        return [
-            replace(found, first=found.first + match.first, last=found.last + match.first)
-            for found in attributes_of(self.sentence[match.first : match.last], match.language)
-        ]
-
-    def _modifiers(
-        self, segment: Segment, slots: list[list[Match]], grammar: Grammar, language: str
-    ) -> list[dict[str, str]]:
-        """For each slot the modifiers on its side of the coordinators."""
-        windows: list[list[tuple[int, int]]] = [[] for _ in slots]
-        edge = segment.first
-        for number, slot in enumerate(slots):
-            first = slot[0].first
-            gap = self.sentence[edge:first]
-            if number == 0:
-                windows[0].append((edge, first))
-            else:
-                cuts = [found for found in grammar.coordinator.finditer(gap) if not self._covered(edge + found.start())]
-                cues = [m for m in segment.matches if edge <= m.first < first and m.kind not in ATTRIBUTE_KINDS]
-                if cuts:
-                    windows[number - 1].append((edge, edge + cuts[-1].start()))
-                    windows[number].append((edge + cuts[-1].end(), first))
-                elif cues:
-                    windows[number - 1].append((edge, cues[0].first))
-                    windows[number].append((cues[-1].last, first))
-                elif grammar.preposition.match(gap):
-                    windows[number - 1].append((edge, first))
-                else:
-                    windows[number].append((edge, first))
-            edge = slot[0].last
-        if slots:
-            windows[-1].append((edge, segment.last))
-        result = []
-        for number, slot in enumerate(slots):
-            inside = [found for found in self._inside(slot[0]) if found.kind != "change" or self._compares(slot[0])]
-            around = [
-                match
-                for match in segment.matches
-                if match.kind in ATTRIBUTE_KINDS and any(first <= match.first < last for first, last in windows[number])
-            ]
-            result.append(settle_attributes([*around, *inside], slot[0]))
-        return result
-
-    def _compares(self, match: Match) -> bool:
-        """ "Increased markings" and 纹理增多 name a finding; only a comparison makes the word one of change."""
-        return "较前" in self.sentence[match.first : match.last]
-
-    def _covered(self, position: int) -> bool:
-        return any(
-            match.first <= position < match.last for match in self.matches if match.kind in ("side", "zone", "severity")
-        )
-
-    def _attributes_only(self, segment: Segment, grammar: Grammar) -> bool:
-        attributes = [match for match in segment.matches if match.kind in ATTRIBUTE_KINDS]
-        others = [match for match in segment.matches if match.kind not in ATTRIBUTE_KINDS]
-        which = all(self.sentence[match.first : match.last].lower() == "which" for match in others)
-        if not attributes or not which:
-            return False
-        letters = list(self.sentence[segment.first : segment.last])
-        for match in segment.matches:
-            for index in range(match.first, min(match.last, segment.last)):
-                letters[index - segment.first] = " "
-        return not re.sub(r"[\W\d_]", "", grammar.filler.sub("", "".join(letters)))
-
-    def _hang(self, segment: Segment) -> None:
+    def _hang(self, segment: Segment) -> bool:
         """A stretch of modifiers alone belongs to the finding before it, else to the one after it."""
-        attributes = settle_attributes(list(segment.matches), None)
+        said = settle_modifiers(segment.matches, None)
+        if said is NOTHING:
+            self.pending = NOTHING
+            return False
+        if not only_modifiers(segment):
+            self.pending = self._describe(said)
+            return False
         if not self.mentions or segment.hard:
-            self.pending = {**self.pending, **attributes}
-            return
-        last = self.mentions[-1].match
-        updates = _NOW.match(self.sentence[segment.first : segment.last]) is not None
-        for mention in self.mentions:
-            if same_span(mention.match, last):
-                earlier = mention.attributes
-                mention.attributes = {**earlier, **attributes} if updates else {**attributes, **earlier}
+            self.pending = said.filled(self.pending)
+            return True
+        updates = _NOW.match(segment.text) is not None
+        for mention in self._last():
+            earlier = mention.modifiers
+            mention.modifiers = said.filled(earlier) if updates else earlier.filled(said)
+        for mention in self.recent:  # "calcification and fibrosis, unchanged": both are
+            mention.modifiers = mention.modifiers.filled(Modifiers(change=said.change))
+        self.pending = self._describe(said)
+        return True
 
-    def _mention(
-        self, match: Match, own: dict[str, str], segment: Segment, here: list[Mention], language: str
-    ) -> Mention:
-        mention = Mention(match.value, match, attributes=dict(own), partial="partial" in own)
+    def _describe(self, said: Modifiers) -> Modifiers:
+        """Size, margin and the like go to the last findings that can have them; what is left over, to the next."""
+        left: list[tuple[str, str]] = []
+        for pair in said.described:
+            having = [m for m in self.mentions if pair[0] in VOCABULARY[m.code].described and m.polarity != "absent"]
+            for mention in [m for m in having if any(m is each for each in self.recent)] or having[-1:]:
+                mention.modifiers = mention.modifiers.filled(Modifiers(described=(pair,)))
+            if not having:
+                left.append(pair)
+        measured = [m for m in self.mentions if VOCABULARY[m.code].measured and m.polarity != "absent"]
+        if said.size_mm and measured:
+            measured[-1].modifiers = measured[-1].modifiers.filled(Modifiers(size_mm=said.size_mm))
+        if said.percent is not None:
+            for mention in self.mentions:
+                mention.modifiers = mention.modifiers.filled(Modifiers(percent=said.percent))
+        size = () if measured else said.size_mm
+        return Modifiers(size_mm=size, described=tuple(left)) if left or size else NOTHING
+
+    def _last(self) -> list[Mention]:
+        return [mention for mention in self.mentions if same_span(mention.match, self.mentions[-1].match)]
+
+    def _mention(self, match: Match, own: Modifiers, here: list[Mention], language: str) -> Mention:
+        mention = Mention(match.value, match, modifiers=own)
+        if self.scope == "silent":
+            mention.asserted = False
         if match.kind == "absent":
-            mention.polarity = "absent"
-            mention.scope = "said"
+            mention.polarity, mention.scope = "absent", "said"
             return mention
         if match.kind == "uncertain":
             mention.polarity, mention.certainty, mention.scope = "uncertain", "possible", "said"
@@ -302,25 +187,24 @@ class _Reader:
         self._maybe_close(match, own, here, language)
         mention.scope = self.scope
         if self.scope == "absent":
-            mention.polarity = "absent"
+            mention.polarity, mention.cue = "absent", self.scope_from
         elif self.scope == "resolved":
             mention.polarity = "absent"
-            mention.attributes["change"] = "resolved"
+            mention.modifiers = replace(own, change="resolved")
         elif self.scope in ("likely", "possible"):
             mention.polarity, mention.certainty = "uncertain", self.scope
             mention.placed_by_cue = not here
-        elif self.scope == "silent":
-            mention.asserted = False
         return mention
 
-    def _maybe_close(self, match: Match, own: dict[str, str], here: list[Mention], language: str) -> None:
+    def _maybe_close(self, match: Match, own: Modifiers, here: list[Mention], language: str) -> None:
         """ "No effusion and small nodule": and/with plus a size begins something new; so does a new clause."""
-        if self.scope not in ("absent", "resolved") or not here:
+        if self.scope not in ("absent", "resolved") or language != "en":
+            return
+        if not here or self.scope_from >= here[-1].match.last:
             return
         gap = self.sentence[here[-1].match.last : match.first]
-        joined = re.search(r"\b(?:and|with|plus)\b", gap, re.IGNORECASE) and not re.search(r"\b(?:or|nor)\b", gap)
-        anew = match.kind == "clause" or (joined and own.keys() & {"severity", "change"})
-        if language == "en" and anew:
+        joined = _ANEW.search(gap) and not _OR.search(gap)
+        if match.kind == "clause" or (joined and (own.severity or own.change)):
             self.scope = ""
 
     # ------------------------------------------------------------ cues
@@ -331,13 +215,16 @@ class _Reader:
             return
         if kind == "negation_before":
             if not (self.in_exception and self.scope == "affirmed"):
-                self.scope = "absent"
+                self.scope, self.scope_from = "absent", match.first
         elif kind == "resolution_before":
-            self.scope = "resolved"
+            self.scope, self.scope_from = "resolved", match.first
         elif kind in ("possible_before", "likely_before"):
             self._hedge(kind.removesuffix("_before"), here, match)
         elif kind in ("negation_after", "possible_after", "likely_after", "resolution_after"):
             self._reach_back(match, here, segment)
+        elif kind == "not_asserted_after":
+            for mention in self._reached(match, here) if here else ():
+                mention.asserted = False
         elif kind == "stop" or (kind == "affirm" and self.scope != "silent"):
             if not self.in_exception:
                 self.scope = ""
@@ -355,9 +242,10 @@ class _Reader:
     def _reads_the_other_way(self, match: Match, here: list[Mention], segment: Segment) -> bool:
         """不能排除 stands before a finding or after one: after, where this stretch already holds a finding."""
         kinds = {other.kind for other in segment.matches if same_span(other, match)}
-        if "possible_before" not in kinds or "possible_after" not in kinds:
+        level, _, where = match.kind.partition("_")
+        if not {f"{level}_before", f"{level}_after"} <= kinds:
             return False
-        return match.kind == ("possible_before" if here else "possible_after")
+        return where == ("before" if here else "after")
 
     def _hedge(self, level: str, here: list[Mention], match: Match) -> None:
         """A hedge inside a denial changes nothing ("no suspicious nodule"), unless "and" begins anew."""
@@ -365,76 +253,61 @@ class _Reader:
             return
         if self.scope in ("absent", "resolved"):
             start = here[-1].match.last if here else match.first
-            if not re.search(r"\band\s*$", self.sentence[start : match.first], re.IGNORECASE):
+            if not _ENDS_IN_AND.search(self.sentence[start : match.first]):
                 return
         if self.scope == "likely" and level == "possible" and match.language == "zh":
             return
         self.scope = level
-        if re.fullmatch(r"versus|vs\.?", self.sentence[match.first : match.last], re.IGNORECASE) and here:
+        if here and _VERSUS.fullmatch(self.sentence[match.first : match.last]):
             here[-1].polarity, here[-1].certainty = "uncertain", "possible"
+            here[-1].placed_by_cue = len(here) == 1
 
     def _reach_back(self, match: Match, here: list[Mention], segment: Segment) -> None:
         reached = self._reached(match, here)
         for mention in reached:
             if match.kind == "negation_after":
                 mention.polarity, mention.certainty = "absent", "definite"
-                if mention.attributes.get("change") in ("decreased", "resolved"):
-                    mention.attributes["change"] = "resolved"
+                if mention.modifiers.change in ("decreased", "resolved"):
+                    mention.modifiers = replace(mention.modifiers, change="resolved")
             elif match.kind == "resolution_after":
                 mention.polarity, mention.certainty = "absent", "definite"
-                mention.attributes["change"] = "resolved"
+                mention.modifiers = replace(mention.modifiers, change="resolved")
             elif mention.polarity != "absent" or mention.scope != "absent":
-                mention.polarity = "uncertain"
+                likely = match.kind == "likely_after" or (mention.scope == "likely" and match.language == "zh")
+                mention.polarity, mention.certainty = "uncertain", "likely" if likely else "possible"
                 mention.placed_by_cue = len(reached) == len(here)
-                mention.certainty = match.kind.removesuffix("_after")
+            elif not here and mention.modifiers.partial:  # "no large pneumothorax; a small one is possible"
+                said = settle_modifiers(segment.matches, None)
+                mention.polarity, mention.certainty = "uncertain", "possible"
+                mention.modifiers = replace(said.filled(replace(mention.modifiers, severity=None)), partial=False)
             mention.scope = "said"
         self.scope = ""
 
     def _reached(self, match: Match, here: list[Mention]) -> list[Mention]:
         before = [mention for mention in here if mention.match.last <= match.first]
         if not before:
-            last = self.mentions[-1:] if not here else []
-            return [mention for mention in self.mentions if last and same_span(mention.match, last[0].match)]
+            return self._last() if self.mentions and not here else []
         reached = [before[-1]]
         pool = before[:-1]
-        listed = re.search(r"[，,]\s*(?:and|or)\s+[^，,]*$", self.sentence[: before[0].match.last], re.IGNORECASE)
-        if listed and self.mentions:
+        if self.mentions and _LIST_BEFORE.search(self.sentence[: before[0].match.last]):
             pool = self.mentions + pool
         for mention in reversed(pool):
-            between = self.sentence[mention.match.last : reached[-1].match.first]
-            joined = re.fullmatch(
-                r"\s*(?:[，,]?\s*(?:and|or|nor)?\s*(?:[a-z]+\s+){0,2}|[、及和与或/]+|以及)\s*", between, re.IGNORECASE
-            )
-            if same_span(mention.match, reached[-1].match) or (
-                joined and not mention.scope and not self._affirmed(mention)
-            ):
-                reached.append(mention)
-            else:
+            between = self._bare(mention.match.last, reached[-1].match.first)
+            listed = _JOINED.fullmatch(between) and not mention.scope and not self._affirmed(mention)
+            if not (same_span(mention.match, reached[-1].match) or listed):
                 break
+            reached.append(mention)
         return reached
+
+    def _bare(self, first: int, last: int) -> str:
+        """The words of a stretch without its modifiers."""
+        kept = bytearray(b"\x01" * (last - first))
+        for match in self.matches:
+            if match.kind in ATTRIBUTE_KINDS and first <= match.first and match.last <= last:
+                kept[match.first - first : match.last - first] = bytes(match.last - match.first)
+        return "".join(letter for letter, keep in zip(self.sentence[first:last], kept, strict=True) if keep)
 
     def _affirmed(self, mention: Mention) -> bool:
         """Whether "there is" or 可见 asserts it, so that a later "cannot be excluded" is not about it."""
-        between = [
-            match
-            for match in self.matches
-            if match.last <= mention.match.first and match.kind in ("affirm", "negation_before", "likely_before")
-        ]
-        return any(match.first >= mention.match.first - 60 for match in between)
-
-    # ------------------------------------------------------------ places
-
-    def _share_places(self, here: list[Mention], segment: Segment, grammar: Grammar) -> None:
-        """ "Right consolidation and effusion": what has no place of its own stands where its neighbour does."""
-        previous: Mention | None = self.mentions[-1] if self.mentions else None
-        for index, mention in enumerate(here):
-            if index == 0:
-                leads = mention.placed_by_cue and previous is not None and not segment.hard
-                if leads and previous is not None:
-                    share_place(previous, mention)
-            else:
-                share_place(here[index - 1], mention)
-        for index in range(len(here) - 1, 0, -1):
-            between = self.sentence[here[index - 1].match.last : here[index].match.first]
-            if re.fullmatch(r"\s*(?:and|or|versus|vs\.?|、|及|和)\s*", between, re.IGNORECASE):
-                share_place(here[index], here[index - 1])
+        before = [match for match in self.matches if match.last <= mention.match.first and match.kind in _AFFIRMING]
+        return bool(before) and before[-1].kind != "stop" and before[-1].first >= mention.match.first - _AFFIRMS_OVER

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from radiolucent.errors import MalformedInput
 from radiolucent.findings.types import Finding
-from radiolucent.findings.vocabulary import VOCABULARY
+from radiolucent.findings.vocabulary import ATTRIBUTES, VOCABULARY
 
 _EN_SIZE = {"minimal": "tiny", "mild": "small", "moderate": "moderate", "severe": "large"}
 _EN_GRADE = {"minimal": "minimal", "mild": "mild", "moderate": "moderate", "severe": "severe"}
@@ -90,6 +90,28 @@ def describe(finding: Finding, language: str) -> str:
     """
     code_name(finding.code, language)
     return _zh(finding) if language == "zh" else _en(finding)
+
+
+def details(finding: Finding, language: str) -> tuple[str, ...]:
+    """What the words add to the phrase: kind, number, size, percentage, margin and the like, each a few words.
+
+    Examples
+    --------
+    >>> details(Finding("nodule", size_mm=(8.0,), count=2, attributes=(("margin", "spiculated"),)), "en")
+    ('2', '8 mm', 'spiculated')
+    >>> details(Finding("pneumothorax", percent=30.0), "zh")
+    ('肺压缩约30%',)
+    """
+    code_name(finding.code, language)
+    chinese = language == "zh"
+    said = [ATTRIBUTES[name][value][chinese] for name, value in finding.attributes]
+    if finding.percent is not None:
+        said.insert(0, f"肺压缩约{finding.percent:g}%" if chinese else f"{finding.percent:g} % of the lung")
+    if finding.size_mm:
+        said.insert(0, " × ".join(f"{length:g}" for length in finding.size_mm) + " mm")
+    if finding.count is not None:
+        said.insert(0, ("多发" if chinese else "multiple") if finding.count == "multiple" else str(finding.count))
+    return tuple(said)
 
 
 def _en(finding: Finding) -> str:

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from radiolucent.findings.vocabulary import CODES
+from radiolucent.findings.first_letters import first_letters
+from radiolucent.findings.vocabulary import ATTRIBUTES, CODES
 
 # Kinds of match that say something about a code: a noun phrase, a subject with its predicate, and statements
 # that carry their own polarity ("heart size is normal").
-FINDING_KINDS = ("term", "clause", "absent", "uncertain")
-ATTRIBUTE_KINDS = ("side", "zone", "severity", "change", "partial")
+FINDING_KINDS = frozenset(("term", "clause", "absent", "uncertain"))
+DESCRIPTIVE_KINDS = ("margin", "density", "vessels")
+PLACE_KINDS = ("side", "zone", "partial")
+ATTRIBUTE_KINDS = frozenset(("severity", "change", "count", *PLACE_KINDS, *DESCRIPTIVE_KINDS, "size", "percent"))
+
+# What an earlier tier has taken, a later one cannot match.
+IGNORED, SAID, CUES, MODIFIERS = range(4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule: where ``pattern`` matches, the text holds ``value`` of this ``kind``."""
+    """One compiled rule: where ``pattern`` matches, the text holds ``value`` of this ``kind``.
 
+    Parameters
+    ----------
+    detail
+        The kind of a device, where the words say which.
+    openings
+        With which one or two characters a match can begin.
+    """
+
+    language: str
+    tier: int
     kind: str
     value: str
     pattern: re.Pattern[str]
+    openings: frozenset[str]
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,24 +55,27 @@ class Grammar:
     clause_opener: re.Pattern[str]
     preposition: re.Pattern[str]
     filler: re.Pattern[str]
+    question: re.Pattern[str]
 
 
 @dataclass(frozen=True)
 class Rules:
-    """All rules of one language, in tiers: what an earlier tier has taken, a later one cannot match.
+    """All rules of one language.
 
     Parameters
     ----------
-    attributes
-        Kind -> rules of modifiers around a finding.
+    rules
+        What a sentence is matched against.
     inside
-        Kind -> rules of modifiers inside a finding's own words, where "increased" can also mean change.
+        What a finding's own words are matched against: modifiers, where "increased" can also mean change.
+    claims
+        Claim -> what in a text speaks of something outside the picture.
     """
 
     language: str
-    tiers: tuple[tuple[Rule, ...], ...]
-    attributes: dict[str, tuple[Rule, ...]]
-    inside: dict[str, tuple[Rule, ...]]
+    rules: tuple[Rule, ...]
+    inside: tuple[Rule, ...]
+    claims: dict[str, re.Pattern[str]]
     grammar: Grammar
     heading: re.Pattern[str]
     silent: re.Pattern[str]
@@ -67,65 +89,83 @@ def load_rules(language: str) -> Rules:
     Raises
     ------
     ValueError
-        Where the data file names a code outside the vocabulary; a fault of the package, never of the input.
+        Where the data file names a code or an attribute outside the vocabulary; a fault of the package, never of
+        the input.
     """
     text = resources.files("radiolucent.findings").joinpath(f"{language}.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
-    unknown = set(data["codes"]) - set(CODES)
-    if unknown:
-        raise ValueError(f"{language}.toml names codes outside the vocabulary: {sorted(unknown)}.")
+    _check_names(data, language)
     grammar = data["grammar"]
+    fold_case = re.compile(r"\\.|[A-Z]")
 
-    def rule(kind: str, value: str, patterns: list[str]) -> Rule:
-        return Rule(kind, value, _compile(patterns, language, grammar))
+    def rule(tier: int, kind: str, value: str, patterns: list[str], detail: str = "") -> Rule:
+        body = "|".join(f"(?:{pattern})" for pattern in patterns)
+        for name in ("be", "adv", "gap", "neg", "hedge", "state"):
+            body = body.replace("{" + name + "}", grammar.get(name, ""))
+        body = fold_case.sub(lambda found: found[0] if found[0][0] == "\\" else found[0].lower(), body)
+        if language == "en":
+            body = body.replace(" ?", r"[\s\-]*").replace(" ", r"[\s\-]+")
+            body = f"(?:{body})(?:(?<![a-z])|(?![a-z]))"  # never ends inside a word
+        return Rule(language, tier, kind, value, re.compile(body), first_letters(body), detail)
 
-    ignore = (rule("ignore", "", data["ignore"]["patterns"]),)
-    said = [rule("change", "stable", data["changes"]["stable"])]
-    said += [rule("normal", scope, patterns) for scope, patterns in data["normal"].items()]
+    modifiers = list(_modifiers(data))
+    changes = [(value, patterns) for value, patterns in data["changes"].items()]
+    rules = [rule(IGNORED, "ignore", "", data["ignore"]["patterns"])]
+    rules += [rule(SAID, "normal", scope, patterns) for scope, patterns in data["normal"].items()]
     for code, entry in data["codes"].items():
-        said += [rule(kind, code, patterns) for kind, patterns in _expand(entry, language).items() if patterns]
-    cues = [
-        rule(f"{group}_{place}", "", patterns)
-        for group in ("negation", "resolution")
-        for place, patterns in data[group].items()
-    ]
-    cues += [rule(kind, "", patterns) for kind, patterns in data["uncertainty"].items()]
-    cues += [rule(kind, "", patterns) for kind, patterns in data["scope"].items() if kind != "partial"]
-    changes = [rule("change", value, patterns) for value, patterns in data["changes"].items() if value != "stable"]
-    attributes = [rule("severity", value, patterns) for value, patterns in data["severities"].items()]
-    attributes += [rule("side", value, patterns) for value, patterns in data["sides"].items()]
-    attributes += [rule("zone", value, patterns) for value, patterns in data["zones"].items()]
-    for place in data["places"]:
-        attributes += [rule(kind, place[kind], [place["pattern"]]) for kind in ("side", "zone")]
-    attributes.append(rule("partial", "", data["scope"]["partial"]))
+        rules += [rule(SAID, kind, code, patterns, detail) for kind, patterns, detail in _expand(entry, language)]
+    rules += [rule(CUES, kind, "", patterns) for kind, patterns in _cues(data)]
+    rules += [rule(SAID if value == "stable" else CUES, "change", value, patterns) for value, patterns in changes]
+    rules += [rule(MODIFIERS, kind, value, patterns) for kind, value, patterns in modifiers]
+    inside = [rule(MODIFIERS, kind, value, patterns) for kind, value, patterns in modifiers]
+    inside += [rule(MODIFIERS, "change", value, patterns) for value, patterns in changes]
+    sections = data["sections"]
     return Rules(
         language,
-        (ignore, tuple(said), (*cues, *changes)),
-        _by_kind(attributes),
-        _by_kind([*attributes, *changes]),
-        Grammar(
-            **{
-                name: re.compile(grammar[name], re.IGNORECASE)
-                for name in ("coordinator", "list_word", "soft_list_word", "clause_opener", "preposition", "filler")
-            }
-        ),
-        _heading([name for names in data["sections"].values() for name in names], language),
-        _whole(data["sections"]["silent"], language),
-        _whole(data["sections"]["organs"], language),
+        tuple(rules),
+        tuple(inside),
+        {name: _whole(patterns, language) for name, patterns in data["claims"].items()},
+        Grammar(**{name: re.compile(grammar[name], re.IGNORECASE) for name in Grammar.__dataclass_fields__}),
+        _heading([name for names in sections.values() for name in names], language),
+        _whole(sections["silent"], language),
+        _whole(sections["organs"], language),
     )
 
 
-def _by_kind(rules: list[Rule]) -> dict[str, tuple[Rule, ...]]:
-    return {kind: tuple(rule for rule in rules if rule.kind == kind) for kind in ATTRIBUTE_KINDS}
+def _check_names(data: dict[str, Any], language: str) -> None:
+    unknown = set(data["codes"]) - set(CODES)
+    for name, values in data["attributes"].items():
+        unknown |= {f"{name}.{value}" for value in set(values) - set(ATTRIBUTES.get(name, {}))}
+    for entry in data["codes"].values():
+        unknown |= set(entry.get("kinds", {})) - set(ATTRIBUTES["kind"])
+    if unknown:
+        raise ValueError(f"{language}.toml names what is not in the vocabulary: {sorted(unknown)}.")
 
 
-def _expand(entry: dict[str, Any], language: str) -> dict[str, list[str]]:
-    """Turn ``clauses`` into patterns that assert, deny and hedge them.
+def _cues(data: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    for group in ("negation", "resolution"):
+        for place, patterns in data[group].items():
+            yield f"{group}_{place}", patterns
+    yield from data["uncertainty"].items()
+    yield from ((kind, patterns) for kind, patterns in data["scope"].items() if kind != "partial")
+
+
+def _modifiers(data: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    for kind, table in (("severity", "severities"), ("side", "sides"), ("zone", "zones"), ("count", "counts")):
+        yield from ((kind, value, patterns) for value, patterns in data[table].items())
+    for place in data["places"]:
+        yield from ((kind, place[kind], [place["pattern"]]) for kind in ("side", "zone"))
+    for kind, values in data["attributes"].items():
+        yield from ((kind, value, patterns) for value, patterns in values.items())
+    yield "partial", "", data["scope"]["partial"]
+
+
+def _expand(entry: dict[str, Any], language: str) -> Iterator[tuple[str, list[str], str]]:
+    """(kind, patterns, detail): ``clauses`` become patterns that assert, deny and hedge them.
 
     A clause has a subject, a predicate and, where the subject can be called well, a healthy predicate.
     """
-    terms: dict[str, list[str]] = {
-        "term": list(entry.get("terms", [])),
+    said: dict[str, list[str]] = {
         "clause": [],
         "absent": list(entry.get("absent", [])),
         "uncertain": list(entry.get("uncertain", [])),
@@ -133,26 +173,19 @@ def _expand(entry: dict[str, Any], language: str) -> dict[str, list[str]]:
     link, adverbs = ("{be}", "{adv}") if language == "en" else ("{gap}", "{gap}")
     for clause in entry.get("clauses", []):
         subject, predicate = clause["subject"], clause["predicate"]
-        terms["clause"].append(f"{subject}{link}{adverbs}{predicate}")
-        terms["absent"].append(f"{subject}{link}{{neg}}{adverbs}{predicate}")
-        terms["uncertain"].append(f"{subject}{link if language == 'zh' else ' '}{{hedge}}{adverbs}{predicate}")
+        said["clause"].append(f"{subject}{link}{adverbs}{predicate}")
+        said["absent"].append(f"{subject}{link}{{neg}}{adverbs}{predicate}")
+        said["uncertain"].append(f"{subject}{link if language == 'zh' else ' '}{{hedge}}{adverbs}{predicate}")
         if "healthy" in clause:
-            terms["absent"].append(f"{subject}{link}{adverbs if language == 'en' else ''}{clause['healthy']}")
-    return terms
+            said["absent"].append(f"{subject}{link}{adverbs if language == 'en' else ''}{clause['healthy']}")
+    for detail, patterns in entry.get("kinds", {}).items():
+        yield "term", patterns, detail
+    if entry.get("terms"):
+        yield "term", entry["terms"], ""
+    yield from ((kind, patterns, "") for kind, patterns in said.items() if patterns)
 
 
-def _compile(patterns: list[str], language: str, grammar: dict[str, str]) -> re.Pattern[str]:
-    body = "|".join(f"(?:{pattern})" for pattern in patterns)
-    for name in ("be", "adv", "gap", "neg", "hedge"):
-        body = body.replace("{" + name + "}", grammar.get(name, ""))
-    if language == "zh":
-        return re.compile(body, re.IGNORECASE)
-    body = body.replace(" ?", r"[\s\-]*").replace(" ", r"[\s\-]+")
-    edge = "(?:(?<![A-Za-z])|(?![A-Za-z]))"  # never inside a word; a pattern may begin or end with punctuation
-    return re.compile(f"{edge}(?:{body}){edge}", re.IGNORECASE)
-
-
-def _whole(names: list[str], language: str) -> re.Pattern[str]:
+def _whole(names: Iterable[str], language: str) -> re.Pattern[str]:
     body = "|".join(names)
     return re.compile(body.replace(" ", r"\s+") if language == "en" else body, re.IGNORECASE)
 

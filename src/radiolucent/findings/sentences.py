@@ -14,6 +14,9 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:vs|approx|e\.g|i\.e|dr|mr|mrs|ca|cf|etc|fig|resp|incl|est)|\b[A-Z])$", re.IGNORECASE
 )
 _ITEM = re.compile(r"[ \t]*(?:[-*•·]|\(?\d{1,2}[.、．)）])[ \t]*(?=[^\d\s])")
+_MAYBE_END = re.compile(r"[。！!？?.．\n\r]|(?<!\d)\d(?=\d?[.、．)）])")
+_CLOSING = re.compile("[。！!？?\"'）)]*")
+_SPACE = re.compile(r"\s*")
 _INLINE_ITEM = re.compile(r"(?<![\d.])(?:\d{1,2}[.、．)）])[ \t]*(?=[^\d\s.])")
 
 
@@ -35,9 +38,21 @@ class Sentence:
     item: bool = False
 
 
+_PLAIN = str.maketrans(
+    {mark: " " for mark in "*_#`"} | {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), 0xFF05)}
+)
+_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(65, 91)})
+_LONGEST_SENTENCE = 600  # longer is no sentence, and reading time grows with its square
+
+
 def plain(text: str) -> str:
-    """The text with Markdown marks blanked; same length, so that spans still hold."""
-    return re.sub(r"[*_#`]", " ", text)
+    """The text with Markdown marks blanked and wide digits made narrow; same length, so that spans still hold."""
+    return text.translate(_PLAIN)
+
+
+def lower(text: str) -> str:
+    """Latin capitals made small; same length, unlike :meth:`str.lower`."""
+    return text.translate(_LOWER)
 
 
 def split_sentences(text: str, rules: Iterable[Rules]) -> tuple[Sentence, ...]:
@@ -67,11 +82,22 @@ def split_sentences(text: str, rules: Iterable[Rules]) -> tuple[Sentence, ...]:
             start = end
         if mark := _ITEM.match(cleaned, start, last):
             start = mark.end()
-        start, end = _trim(cleaned, start, last)
-        if start < end:
+        for begin, stop in _bounded(cleaned, *_trim(cleaned, start, last)):
             written = True
-            sentences.append(Sentence(start, end, asserts, item))
+            sentences.append(Sentence(begin, stop, asserts, item))
     return tuple(sentences)
+
+
+def _bounded(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Cut what no full stop has cut at the last comma or space before the longest a sentence may be."""
+    while last - first > _LONGEST_SENTENCE:
+        stop = first + _LONGEST_SENTENCE
+        breaks = [text.rfind(mark, first + 1, stop) for mark in "；;，, 、"]
+        stop = next((found + 1 for found in breaks if found > first), stop)
+        yield first, stop
+        first = stop
+    if first < last:
+        yield first, last
 
 
 def _heading_at(text: str, start: int, last: int, known: tuple[Rules, ...]) -> tuple[int, str] | None:
@@ -86,34 +112,30 @@ def _heading_at(text: str, start: int, last: int, known: tuple[Rules, ...]) -> t
 def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
     """(first, last, begins a paragraph) of each stretch between hard ends."""
     first, paragraph = 0, False
-    position, length = 0, len(text)
-    while position < length:
-        character = text[position]
+    for found in _MAYBE_END.finditer(text):
+        position, character = found.start(), found[0]
+        if position < first:
+            continue
         end = None
         next_paragraph = False
         if character in "。！!？?" or (character in ".．" and _full_stop(text, position)):
-            end = position + 1
-            while end < length and text[end] in "。！!？?”\"'）)":
-                end += 1
-        elif character == "\n" or character == "\r":
-            blank = re.compile(r"\s*").match(text, position)
-            stop = blank.end() if blank else position + 1
+            end = _CLOSING.match(text, position + 1).end()  # type: ignore[union-attr]
+        elif character in "\n\r":
+            stop = _SPACE.match(text, position).end()  # type: ignore[union-attr]
             next_paragraph = text.count("\n", position, stop) > 1
             if next_paragraph or not _wrapped(text, position, stop):
                 end = position
         elif position > first and character.isdigit() and _inline_item(text, position):
             end = position
         if end is None:
-            position += 1
             continue
         if end > first:
             yield first, end, paragraph
             paragraph = False
         paragraph = paragraph or next_paragraph
         first = end
-        position = max(end, position + 1)
-    if first < length:
-        yield first, length, paragraph
+    if first < len(text):
+        yield first, len(text), paragraph
 
 
 def _full_stop(text: str, position: int) -> bool:

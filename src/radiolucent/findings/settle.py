@@ -1,15 +1,25 @@
 """Many statements to one finding a (code, side): what wins, what is subsumed, what contradicts.
 
 The last statement wins where it, or the one before, speaks of change; a plain assertion beside a plain denial is
-flagged and left uncertain. A denial of a part ("no new …", "no other …", "no large …") contradicts nothing.
+flagged and left uncertain. A denial of a part ("no new …", "no other …", "no large …") contradicts nothing, nor does
+the denial of one kind of device beside another.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from radiolucent.findings.types import Finding
+from radiolucent.findings.types import Finding, Severity
+
+# A sign from which a finding is inferred: where its meaning is hedged in the same sentence ("blunting, may be a small
+# effusion"), the finding is. What is seen itself stays seen (团块影，肺癌不除外).
+_SIGN = re.compile(r"costophrenic|\bcp\b|肋[膈隔]|后沟")
+
+# Lung compressed by a pneumothorax, in percent, from which it is called moderate and large (外科学, 人民卫生出版社:
+# 小量 < 30 %, 中量 30-50 %, 大量 > 50 %).
+_MODERATE_FROM, _LARGE_ABOVE = 30, 50
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,47 @@ def settle(statements: list[Statement]) -> tuple[tuple[Finding, ...], tuple[Cont
     """One finding a (code, side): the last statement wins with wording of change, else a clash is flagged."""
     findings: list[Finding] = []
     contradictions: list[Contradiction] = []
-    codes = dict.fromkeys(statement.finding.code for statement in statements)
-    for code in codes:
-        settled, clashes = _settle_code([each for each in statements if each.finding.code == code])
+    codes: dict[str, list[Statement]] = {}
+    for statement in statements:
+        codes.setdefault(statement.finding.code, []).append(statement)
+    for code, said in codes.items():
+        settled, clashes = _settle_devices(said) if code == "support_devices" else _settle_code(said)
         findings += settled
         contradictions += clashes
-    return tuple(sorted(findings, key=lambda finding: finding.chars)), tuple(contradictions)
+    graded = (_graded_by_percent(finding) for finding in findings)
+    return tuple(sorted(graded, key=lambda finding: finding.chars)), tuple(contradictions)
+
+
+def _settle_devices(statements: list[Statement]) -> tuple[list[Finding], list[Contradiction]]:
+    """Each kind by itself, then one finding a side: a tube that is gone denies no catheter that is there."""
+    kinds = dict.fromkeys(_kind(statement.finding) for statement in statements)
+    settled: list[Finding] = []
+    clashes: list[Contradiction] = []
+    for kind in kinds:
+        found, clashing = _settle_code([each for each in statements if _kind(each.finding) == kind])
+        settled += found
+        clashes += clashing
+    seen = [finding for finding in settled if finding.polarity != "absent"]
+    if seen:
+        named = any(finding.attributes for finding in seen)  # a device without a name beside a named one is that one
+        held_sides = {side for finding in seen if finding.side for side in _sides(finding.side)}
+        gone = [f for f in settled if f.polarity == "absent" and f.side and not _sides(f.side) & held_sides]
+        settled = [f for f in seen if f.attributes or f.side or not named] + gone
+    held: dict[str | None, Finding] = {}
+    for finding in sorted(settled, key=lambda finding: finding.chars):
+        earlier = held.get(finding.side)
+        if earlier is None:
+            held[finding.side] = finding
+        elif earlier.polarity == finding.polarity:
+            change = earlier.change if earlier.change == finding.change else None
+            held[finding.side] = replace(earlier, change=change, attributes=_both(earlier, finding))
+        elif earlier.polarity != "present" and finding.polarity == "present":
+            held[finding.side] = finding
+    return list(held.values()), clashes
+
+
+def _kind(finding: Finding) -> str:
+    return dict(finding.attributes).get("kind", "")
 
 
 def _settle_code(statements: list[Statement]) -> tuple[list[Finding], list[Contradiction]]:
@@ -57,10 +102,11 @@ def _settle_code(statements: list[Statement]) -> tuple[list[Finding], list[Contr
         rivals = [side for side, other in held.items() if _clash(other, finding)]
         if not rivals:
             held[finding.side] = _joined(held.get(finding.side), finding)
-        elif finding.change is not None:  # wording of change: the last statement wins
-            for side in rivals:
+        elif finding.change is not None or _went_away(finding, [held[side] for side in rivals]):
+            for side in rivals:  # wording of change: the last statement wins
                 other = held.pop(side)
-                held[finding.side or other.side] = finding if finding.side else replace(finding, side=other.side)
+                change = finding.change or "resolved"
+                held[finding.side or other.side] = replace(finding, side=finding.side or other.side, change=change)
         elif finding.polarity == "absent":
             for side in rivals:
                 clashes += _clashes(held[side], finding)
@@ -70,6 +116,13 @@ def _settle_code(statements: list[Statement]) -> tuple[list[Finding], list[Contr
                 clashes += _clashes(finding, held.pop(side))
             held[finding.side] = _doubted(finding)
     return _subsumed(held), clashes
+
+
+def _went_away(denied: Finding, earlier: list[Finding]) -> bool:
+    """气胸较前吸收，现未见气胸: the sentence itself says that what it denies was there before."""
+    return denied.polarity == "absent" and any(
+        other.change in ("decreased", "resolved") and other.sentence == denied.sentence for other in earlier
+    )
 
 
 def _clashes(asserted: Finding, denied: Finding) -> list[Contradiction]:
@@ -88,17 +141,39 @@ def _doubted(asserted: Finding) -> Finding:
 
 def _joined(earlier: Finding | None, later: Finding) -> Finding:
     """The later statement, with what the earlier one said of place and size where the later one is silent."""
-    if earlier is None or earlier.polarity == "absent" or later.polarity == "absent":
+    if earlier is None or (earlier.polarity == "absent") != (later.polarity == "absent"):
         return later
+    if earlier.polarity == "absent":
+        return replace(later, attributes=_both(earlier, later))
+    seen = _stays_seen(earlier, later)
+    firm = earlier if seen or earlier.contradicted else later
+    spoken = earlier if seen else later
     return replace(
         later,
-        zone=later.zone or earlier.zone,
+        zone=later.zone if later.zone or later.zones else earlier.zone,
+        zones=later.zones or earlier.zones,
+        words=spoken.words,
+        chars=spoken.chars,
         severity=later.severity or earlier.severity,
         change=later.change or earlier.change,
         contradicted=later.contradicted or earlier.contradicted,
-        polarity="uncertain" if earlier.contradicted else later.polarity,
-        certainty=earlier.certainty if earlier.contradicted else later.certainty,
+        polarity=firm.polarity,
+        certainty=firm.certainty,
+        size_mm=later.size_mm or earlier.size_mm,
+        percent=later.percent if later.percent is not None else earlier.percent,
+        count=later.count or earlier.count,
+        attributes=_both(earlier, later),
     )
+
+
+def _both(earlier: Finding, later: Finding) -> tuple[tuple[str, str], ...]:
+    return tuple(dict.fromkeys((*earlier.attributes, *later.attributes)))
+
+
+def _stays_seen(earlier: Finding, later: Finding) -> bool:
+    """Whether ``later`` only hedges, in the same sentence, what the thing that ``earlier`` saw may be."""
+    same = earlier.sentence == later.sentence and (earlier.polarity, later.polarity) == ("present", "uncertain")
+    return same and not _SIGN.search(earlier.words.lower())
 
 
 def _clash(a: Finding, b: Finding) -> bool:
@@ -128,11 +203,23 @@ def _subsumed(held: dict[str | None, Finding]) -> list[Finding]:
         return [*kept, bare]
     if len(same) == 1 and bare.polarity != "absent":  # "right effusion … the effusion has decreased"
         (one,) = same
-        known = replace(
-            one,
-            severity=one.severity or bare.severity,
-            zone=one.zone or bare.zone,
-            change=one.change or bare.change,
+        earlier, later = sorted((one, replace(bare, side=one.side)), key=lambda finding: finding.chars)
+        joined = _joined(earlier, later)
+        firm = joined if one.sentence == bare.sentence else one
+        kept[kept.index(one)] = replace(
+            joined,
+            words=one.words,
+            chars=one.chars,
+            sentence=one.sentence,
+            polarity=firm.polarity,
+            certainty=firm.certainty,
         )
-        kept[kept.index(one)] = known
     return kept
+
+
+def _graded_by_percent(finding: Finding) -> Finding:
+    """A pneumothorax that is given in percent alone gets the severity that the percentage stands for."""
+    if finding.percent is None or finding.severity is not None:
+        return finding
+    severity: Severity = "mild" if finding.percent < _MODERATE_FROM else "moderate"
+    return replace(finding, severity="severe" if finding.percent > _LARGE_ABOVE else severity)

@@ -22,6 +22,13 @@ class FilmPlaces:
     frame: Frame
     fields: LungFields | None
 
+    @property
+    def midline(self) -> float | None:
+        """Source column of the patient's midline, from the mediastinum; None where it was not found."""
+        if self.fields is None or self.fields.unsure or self.fields.mediastinum is None:
+            return None
+        return (self.fields.mediastinum[0] + self.fields.mediastinum[2]) / 2
+
     def of_map(self, values: NDArray[np.floating]) -> Place | None:
         """Where a map (n, n) over the padded square points: its heaviest region; None where it holds nothing.
 

@@ -37,7 +37,7 @@ CLAIMS: tuple[Claim, ...] = ("attended", "sensitive", "relied_on")
 METHOD_ORDER = (
     "propose_and_verify", "evidence_search", "hierarchical_occlusion", "token_ablation", "occlusion",
     "integrated_gradients", "input_x_gradient", "smooth_grad", "saliency", "grad_cam", "pixel_gradient",
-    "attention_corrected", "attention", "relevance", "rollout", "attention_layers",
+    "distinct_attention", "attention:corrected", "attention", "relevance", "rollout", "attention_layers",
 )  # fmt: skip
 GRADE_ORDER: tuple[Grade | None, ...] = ("verified", "weak", None, "not shown")
 POLARITY_LOOK: dict[Polarity, tuple[str, Colour]] = {

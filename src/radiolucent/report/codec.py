@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radiolucent.attribution.types import AttributionMap
+from radiolucent.attribution.types import AttributionMap, RegionTest
 from radiolucent.confidence.types import Confidence, FindingConfidence
 from radiolucent.errors import MalformedInput, Notice
 from radiolucent.faithfulness.types import MapGrade
@@ -25,6 +25,7 @@ from radiolucent.trace.types import Trace, TraceWord
 from radiolucent.vlm.types import Alternative, AttentionRows, Generation, Prompt, PromptInputs, Target, Word
 
 Array = NDArray[Any]
+TEST_ARRAYS = ("region", "controls", "order")  # of a RegionTest
 STORED_TYPES = (np.uint8, np.int16, np.uint16)  # tried in this order for pixels that are whole numbers
 
 
@@ -77,18 +78,7 @@ def encode(explanation: Explanation) -> tuple[dict[str, Any], Arrays]:
         "generation": _encode_generation(generation, explanation.prompt, arrays),
         "findings": [_plain(schema.FindingModel, finding) for finding in explanation.findings],
         "maps": [
-            {
-                "finding": finding,
-                "key_method": method,
-                "values": arrays.put("maps.npz", f"map/{number:03d}", attribution.values),
-                "claim": attribution.claim,
-                "method": attribution.method,
-                "target": _plain(schema.TargetModel, attribution.target),
-                "units": attribution.units,
-                "geometry": [_plain(schema.GeometryModel, geometry) for geometry in attribution.geometry],
-                "forwards": attribution.forwards,
-                "backwards": attribution.backwards,
-            }
+            _encode_map(method, finding, attribution, f"map/{number:03d}", arrays)
             for number, ((method, finding), attribution) in enumerate(explanation.maps.items())
         ],
         "faithfulness": [
@@ -116,16 +106,7 @@ def decode(document: schema.ExplanationModel, arrays: Arrays) -> Explanation:
         generation=_decode_generation(document.generation, prompt, arrays),
         findings=tuple(Finding(**dict(finding)) for finding in document.findings),
         maps={
-            (entry.key_method, entry.finding): AttributionMap(
-                values=arrays.get("maps.npz", entry.values),
-                claim=entry.claim,
-                method=entry.method,
-                target=Target(**dict(entry.target)),
-                units=entry.units,
-                geometry=tuple(Geometry(**dict(geometry)) for geometry in entry.geometry),
-                forwards=entry.forwards,
-                backwards=entry.backwards,
-            )
+            (entry.key_method, entry.finding): _decode_map(entry, arrays)
             for entry in document.maps
         },
         trace=None if document.trace is None else _decode_trace(document.trace, arrays),
@@ -148,6 +129,52 @@ def decode(document: schema.ExplanationModel, arrays: Arrays) -> Explanation:
             )
             for reading in document.boxes
         ),
+    )
+
+
+def _encode_map(method: str, finding: str, made: AttributionMap, key: str, arrays: Arrays) -> dict[str, Any]:
+    def put(name: str, array: Array | None) -> schema.ArrayModel | None:
+        return None if array is None else arrays.put("maps.npz", f"{key}/{name}", array)
+
+    return {
+        "finding": finding,
+        "key_method": method,
+        "values": arrays.put("maps.npz", key, made.values),
+        "claim": made.claim,
+        "method": made.method,
+        "target": _plain(schema.TargetModel, made.target),
+        "units": made.units,
+        "geometry": [_plain(schema.GeometryModel, geometry) for geometry in made.geometry],
+        "forwards": made.forwards,
+        "backwards": made.backwards,
+        "note": made.note,
+        "tests": [
+            {name: getattr(test, name) for name in schema.RegionTestModel.model_fields}
+            | {name: put(f"test_{number}_{name}", getattr(test, name)) for name in TEST_ARRAYS}
+            for number, test in enumerate(made.tests)
+        ],
+        "panel": put("panel", made.panel),
+    }
+
+
+def _decode_map(entry: schema.MapModel, arrays: Arrays) -> AttributionMap:
+    def get(array: schema.ArrayModel | None) -> Any:
+        return None if array is None else arrays.get("maps.npz", array)
+
+    return AttributionMap(
+        values=get(entry.values),
+        claim=entry.claim,
+        method=entry.method,
+        target=Target(**dict(entry.target)),
+        units=entry.units,
+        geometry=tuple(Geometry(**dict(geometry)) for geometry in entry.geometry),
+        forwards=entry.forwards,
+        backwards=entry.backwards,
+        note=entry.note,
+        tests=tuple(
+            RegionTest(**dict(test) | {name: get(getattr(test, name)) for name in TEST_ARRAYS}) for test in entry.tests
+        ),
+        panel=get(entry.panel),
     )
 
 

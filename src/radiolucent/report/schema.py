@@ -190,6 +190,12 @@ class FindingModel(Model):
     certainty: Literal["definite", "likely", "possible"]
     change: str | None
     contradicted: bool
+    zones: tuple[Literal["upper", "middle", "lower", "hilar", "diffuse"], ...] = ()
+    size_mm: tuple[float, ...] = ()
+    percent: float | None = None
+    count: int | Literal["multiple"] | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    not_knowable: tuple[Literal["comparison", "size", "history", "view"], ...] = ()
 
 
 class TargetModel(Model):
@@ -198,6 +204,28 @@ class TargetModel(Model):
     tokens: Span
     foil: tuple[int, ...] | None
     label: str
+
+
+class RegionTestModel(Model):
+    """:class:`radiolucent.attribution.types.RegionTest`."""
+
+    region: ArrayModel
+    proposer: str
+    hidden: Number
+    only: Number
+    everything: Number
+    controls: ArrayModel
+    control_kinds: tuple[Literal["mirrored", "matched", "random", "other finding"], ...]
+    controls_hidden: tuple[Number, ...]
+    controls_only: tuple[Number, ...]
+    necessity: Number | None
+    sufficiency: Number | None
+    specificity: Number | None
+    necessity_interval: tuple[Number, Number] | None
+    sufficiency_interval: tuple[Number, Number] | None
+    specificity_interval: tuple[Number, Number] | None
+    verdict: Literal["necessary and sufficient", "necessary", "sufficient", "not verified"]
+    order: ArrayModel | None
 
 
 class MapModel(Model):
@@ -213,6 +241,9 @@ class MapModel(Model):
     geometry: tuple[GeometryModel, ...]
     forwards: int
     backwards: int
+    note: str = ""
+    tests: tuple[RegionTestModel, ...] = ()
+    panel: ArrayModel | None = None
 
 
 class GradeModel(Model):

@@ -133,7 +133,9 @@ CLAIM_MEANINGS: dict[str, Pair] = {
 METHOD_NAMES: dict[str, Pair] = {
     "attention": ("attention", "注意力"),
     "attention_layers": ("attention by layer", "逐层注意力"),
-    "attention_corrected": ("attention, corrected", "校正注意力"),
+    "attention:corrected": ("attention, corrected", "校正注意力"),
+    "attention:final": ("attention, last layer", "末层注意力"),
+    "distinct_attention": ("distinct attention", "特异注意力"),
     "rollout": ("rollout", "注意力展开"),
     "relevance": ("relevance", "相关性"),
     "saliency": ("gradient", "梯度"),
@@ -151,6 +153,9 @@ METHOD_NAMES: dict[str, Pair] = {
 }
 UNITS: dict[str, Pair] = {
     "attention": ("attention", "注意力"),
+    "share of attention": ("share of attention", "注意力占比"),
+    "square root of attention": ("√attention", "注意力平方根"),
+    "relevance": ("relevance", "相关性"),
     "nats": ("nats", "奈特"),
     "gradient": ("gradient", "梯度"),
     "probability": ("probability", "概率"),

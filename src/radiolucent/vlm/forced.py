@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from radiolucent.errors import MalformedInput
-from radiolucent.vlm.capture import RowRecorder
+from radiolucent.vlm.capture import Recorder
 from radiolucent.vlm.decode import Statistics, statistics
 from radiolucent.vlm.types import PromptInputs
 
@@ -54,7 +54,7 @@ def forced_logits(
     *,
     image_token: int,
     wanted: Sequence[int] | None = None,
-    recorder: RowRecorder | None = None,
+    recorder: Recorder | None = None,
 ) -> torch.Tensor:
     """Logits that predict the given tokens after the prompt, one forward.
 
@@ -134,7 +134,7 @@ def forced_statistics(
     soft_tokens: torch.Tensor,
     *,
     image_token: int,
-    recorder: RowRecorder | None = None,
+    recorder: Recorder | None = None,
 ) -> Statistics:
     """log p, entropy and candidates of every given token, one picture (1, images * cells, hidden)."""
     logits = forced_logits(module, inputs, token_ids, soft_tokens, image_token=image_token, recorder=recorder)[0]

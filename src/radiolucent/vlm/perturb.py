@@ -1,117 +1,105 @@
-"""Interventions on what the model is shown: hide cells of the token grid, hide pixels, show a blank picture."""
+"""Interventions on what the model is shown: cells of the token grid replaced, pixels hidden, a blank picture."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
-from torch.nn import functional
+from numpy.typing import NDArray
 
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.gemma3 import IMAGES_AT_A_TIME, Gemma3Model
 from radiolucent.vlm.types import Features
 
 GREY = 0.0  # mid-grey after SigLIP's normalisation (mean = std = 0.5)
-BLUR_SHARE = 1 / 16  # standard deviation of the blur as a share of the picture's edge: one cell of MedGemma's grid
+
+Hidden = NDArray[np.bool_]
+"""Bool (n, images, k, k): True where the picture is hidden, in each of n perturbed copies."""
+
+Filling = Callable[[int, NDArray[np.bool_]], torch.Tensor]
+"""(image, hidden (k, k)) -> what stands in the hidden places, for every place: (cells, hidden) or (3, size, size)."""
 
 _blanks: WeakKeyDictionary[Gemma3Model, dict[str, torch.Tensor]] = WeakKeyDictionary()
 
 
-def replace_cells(
-    features: Features,
-    cell_mask: torch.Tensor,
-    fill: Literal["mean", "blank"] | torch.Tensor = "mean",
-    *,
-    model: Gemma3Model | None = None,
-) -> torch.Tensor:
-    """Soft tokens with cells replaced, one copy for each row of the mask.
+def replace_cells(features: Features, hidden: Hidden, filling: Filling) -> torch.Tensor:
+    """Soft tokens with cells replaced, one copy for each of the masks; nothing is encoded.
 
     Parameters
     ----------
-    cell_mask
-        Bool (B, images * cells): True where the cell is replaced.
-    fill
-        ``mean`` (each image's mean token; Neo et al. 2025, arXiv 2410.07149), ``blank`` (the tokens of a mid-grey
-        picture; needs ``model``) or a tensor that broadcasts to (images, cells, hidden).
+    hidden
+        Bool (n, images, g, g), g the token grid's edge.
+    filling
+        What stands in a hidden cell: (cells, hidden) for an image.
 
     Returns
     -------
-    (B, images * cells, hidden)
+    (n, images * cells, hidden), at least in single precision.
     """
     tokens = features.soft_tokens.detach()
-    images, cells, hidden = tokens.shape
-    if cell_mask.dtype != torch.bool or cell_mask.ndim != 2 or cell_mask.shape[1] != images * cells:
-        raise MalformedInput(
-            f"A cell mask of {cell_mask.dtype} {tuple(cell_mask.shape)}; expected bool (B, {images * cells})."
-        )
-    if isinstance(fill, torch.Tensor):
-        filling = fill.to(tokens)
-    elif fill == "mean":
-        filling = tokens.mean(dim=1, keepdim=True)
-    elif fill == "blank":
-        if model is None:
-            raise MalformedInput("The fill 'blank' encodes a blank picture; give model=.")
-        filling = blank_features(model, features).soft_tokens
-    else:
-        raise MalformedInput(f"The fill {fill!r} is unknown; use 'mean', 'blank' or a tensor.")
-    flat = filling.expand(images, cells, hidden).reshape(1, images * cells, hidden)
-    return torch.where(cell_mask.to(tokens.device)[..., None], flat, tokens.reshape(1, images * cells, hidden))
+    grid = features.geometries[0].grid
+    _check(hidden, len(tokens), [grid])
+    rows = tokens.to(torch.promote_types(tokens.dtype, torch.float32)).repeat(len(hidden), 1, 1, 1)
+    for copy, image in np.argwhere(hidden.any(axis=(2, 3))):
+        mask = torch.from_numpy(hidden[copy, image].reshape(-1, 1)).to(rows.device)
+        rows[copy, image] = torch.where(mask, filling(int(image), hidden[copy, image]).to(rows), rows[copy, image])
+    return rows.flatten(1, 2)
 
 
 def hide_pixels(
-    model: Gemma3Model,
+    encode: Callable[[torch.Tensor], torch.Tensor],
     features: Features,
-    mask: torch.Tensor,
+    hidden: Hidden,
+    filling: Filling,
     *,
-    fill: Literal["mean", "blur", "blank"] = "blur",
-    batch_size: int = IMAGES_AT_A_TIME,
+    batch: int = IMAGES_AT_A_TIME,
 ) -> torch.Tensor:
-    """Soft tokens of the pictures with pixels hidden, encoded anew; images without a hidden pixel are not.
+    """Soft tokens of the pictures with pixels hidden, encoded anew.
+
+    An image without a hidden pixel keeps its tokens; the same image with the same pixels hidden is encoded once.
 
     Parameters
     ----------
-    mask
-        Bool (B, images, size, size): True where the pixel is hidden.
-    fill
-        ``mean`` (each channel's mean over the image), ``blur`` (the image, blurred by a cell) or ``blank`` (mid-grey).
-    batch_size
+    encode
+        ``model.encode_pixels``.
+    hidden
+        Bool (n, images, k, k), k a divisor of the picture's edge in model pixels, such as the token grid's edge.
+    filling
+        What stands in a hidden pixel: (3, size, size) for an image.
+    batch
         Images run through the vision tower together.
 
     Returns
     -------
-    (B, images * cells, hidden)
+    (n, images * cells, hidden), at least in single precision.
     """
-    pixels = features.pixels
-    images, _, size, _ = pixels.shape
-    if mask.dtype != torch.bool or mask.ndim != 4 or tuple(mask.shape[1:]) != (images, size, size):
-        raise MalformedInput(
-            f"A pixel mask of {mask.dtype} {tuple(mask.shape)}; expected bool (B, {images}, {size}, {size})."
-        )
-    if batch_size < 1:
-        raise MalformedInput(f"batch_size={batch_size}; use at least 1.")
-    filling = pixel_fill(pixels, fill)
-    soft = features.soft_tokens.detach()[None].repeat(len(mask), 1, 1, 1)
-    touched = mask.to(pixels.device).flatten(2).any(-1).nonzero()
-    for some in torch.split(touched, batch_size):
-        row, image = some[:, 0], some[:, 1]
-        hidden = mask.to(pixels.device)[row, image][:, None]
+    if batch < 1:
+        raise MalformedInput(f"A batch of {batch} images encodes nothing; use at least 1.")
+    pixels, tokens = features.pixels, features.soft_tokens.detach()
+    size = pixels.shape[-1]
+    _check(hidden, len(tokens), [edge for edge in range(1, size + 1) if size % edge == 0])
+    rows = tokens.to(torch.promote_types(tokens.dtype, torch.float32)).repeat(len(hidden), 1, 1, 1)
+    places: dict[tuple[int, bytes], list[int]] = {}
+    for copy, image in np.argwhere(hidden.any(axis=(2, 3))):
+        places.setdefault((int(image), hidden[copy, image].tobytes()), []).append(int(copy))
+    wanted = list(places)
+    times = size // hidden.shape[-1]
+    for start in range(0, len(wanted), batch):
+        some = wanted[start : start + batch]
+        pictures = []
+        for image, mask in some:
+            region = hidden[places[image, mask][0], image]
+            inside = torch.from_numpy(region.repeat(times, axis=0).repeat(times, axis=1)).to(pixels.device)
+            pictures.append(torch.where(inside, filling(image, region).to(pixels), pixels[image]))
         with torch.no_grad():
-            soft[row, image] = model.encode_pixels(torch.where(hidden, filling[image], pixels[image]))
-    return soft.flatten(1, 2)
-
-
-def pixel_fill(pixels: torch.Tensor, fill: str) -> torch.Tensor:
-    """What hidden pixels show: (images, 3, size, size) of the same pictures."""
-    if fill == "mean":
-        return pixels.mean(dim=(2, 3), keepdim=True).expand_as(pixels)
-    if fill == "blank":
-        return torch.full_like(pixels, GREY)
-    if fill == "blur":
-        return _blurred(pixels, pixels.shape[-1] * BLUR_SHARE)
-    raise MalformedInput(f"The fill {fill!r} is unknown; use 'mean', 'blur' or 'blank'.")
+            encoded = encode(torch.stack(pictures))
+        for key, made in zip(some, encoded, strict=True):
+            rows[places[key], key[0]] = made.to(rows)
+    return rows.flatten(1, 2)
 
 
 def blank_features(model: Gemma3Model, features: Features) -> Features:
@@ -131,13 +119,10 @@ def blank_features(model: Gemma3Model, features: Features) -> Features:
     )
 
 
-def _blurred(pixels: torch.Tensor, deviation: float) -> torch.Tensor:
-    """Gaussian blur, edges mirrored, cut at three standard deviations."""
-    radius = min(int(3 * deviation), pixels.shape[-1] - 1)
-    steps = torch.arange(-radius, radius + 1, device=pixels.device, dtype=torch.float32)
-    weights = torch.exp(-0.5 * (steps / max(deviation, 1e-6)) ** 2)
-    kernel = (weights / weights.sum()).view(1, 1, -1)
-    channels = pixels.float().flatten(0, 1)[:, None]
-    across = functional.conv2d(functional.pad(channels, (radius, radius, 0, 0), "reflect"), kernel[:, :, None])
-    blurred = functional.conv2d(functional.pad(across, (0, 0, radius, radius), "reflect"), kernel[..., None])
-    return blurred[:, 0].view_as(pixels).to(pixels.dtype)
+def _check(hidden: Hidden, images: int, edges: list[int]) -> None:
+    fits = hidden.dtype == np.bool_ and hidden.ndim == 4 and hidden.shape[1] == images
+    if not fits or hidden.shape[2] != hidden.shape[3] or hidden.shape[2] not in edges:
+        raise MalformedInput(
+            f"Hidden places of {hidden.dtype} {hidden.shape}; expected bool (n, {images}, k, k) with k one of "
+            f"{', '.join(map(str, edges))}."
+        )

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from radiolucent.attribution.control_regions import control_regions
+from radiolucent.attribution.regions import LARGEST_SHARE, centre_region, top_region
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.regions import LARGEST_SHARE, centre_region, control_regions, top_region
 
 INSIDE = np.ones((1, 16, 16), dtype=bool)
 
