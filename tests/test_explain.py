@@ -415,3 +415,29 @@ def test_the_models_own_boxes_are_compared_with_what_it_relied_on(
 def test_a_model_without_boxes_says_so_when_asked(model: Gemma3Model, study: rl.Study) -> None:
     made = rl.explain(model, study, level="quick", boxes=True)
     assert made.boxes == () and "no_boxes" in {notice.code for notice in made.warnings}
+
+
+# What the input cannot show
+
+
+@pytest.mark.parametrize(
+    ("said", "notices"),
+    [
+        ("The right effusion has increased.", {"no_prior"}),
+        ("There is an 8 mm nodule in the left upper zone.", {"no_spacing"}),
+        ("There is a nodule in the left upper zone.", set()),
+    ],
+)
+def test_claims_that_the_input_cannot_show_are_called_out(
+    model: Gemma3Model, study: rl.Study, monkeypatch: pytest.MonkeyPatch, said: str, notices: set[str]
+) -> None:
+    write = model.generate_and_sample
+
+    def other_words(*arguments, **options):  # type: ignore[no-untyped-def]
+        draft, drawn = write(*arguments, **options)
+        return replace(draft, text=said), drawn
+
+    monkeypatch.setattr(model, "generate_and_sample", other_words)
+    made = rl.explain(model, study, level="quick", methods=())
+    assert {notice.code for notice in made.warnings} & {"no_prior", "no_spacing", "no_history"} == notices
+    assert bool([f for f in made.findings if f.not_knowable]) is bool(notices)

@@ -30,6 +30,24 @@ NO_PRIOR = Notice(
     "The report speaks of change, but no earlier study was supplied: not knowable from the input.",
     "报告提及变化，但未提供既往影像：输入无依据。",
 )
+NOT_KNOWABLE: Mapping[str, Notice] = {
+    "comparison": NO_PRIOR,
+    "size": Notice(
+        "no_spacing",
+        "The report gives millimetres, but the picture has no valid spacing: not knowable from the input.",
+        "报告给出了毫米数值，但图像没有有效的像素间距：输入无依据。",
+    ),
+    "history": Notice(
+        "no_history",
+        "The report speaks of the patient's history, but none was supplied: not knowable from the input.",
+        "报告提及病史，但未提供病史：输入无依据。",
+    ),
+    "view": Notice(
+        "no_other_view",
+        "The report speaks of another view, but only one was supplied: not knowable from the input.",
+        "报告提及其他体位，但仅提供了一个体位：输入无依据。",
+    ),
+}
 NO_SIDE = Notice(
     "no_side",
     "The report names a side or zone, but this view or orientation does not tell sides: not knowable from the input.",
@@ -85,8 +103,9 @@ def caveats(
         yield CUT_SHORT
     if mapped and not graded:
         yield NOT_GRADED
-    if any(finding.change for finding in findings):
-        yield NO_PRIOR
+    for kind, notice in NOT_KNOWABLE.items():
+        if any(kind in finding.not_knowable for finding in findings):
+            yield notice
     if frame.geometry.patient_right is None and any(finding.side or finding.zone for finding in findings):
         yield NO_SIDE
 

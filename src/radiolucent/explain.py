@@ -30,6 +30,7 @@ from radiolucent.faithfulness.grade import grade_maps
 from radiolucent.faithfulness.shared_grade import shared_grades
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
+from radiolucent.findings.knowable import mark_not_knowable
 from radiolucent.findings.names import describe
 from radiolucent.levels import Estimate, Level, Plan, estimate, plan_of
 from radiolucent.localize import ZONE_ESTIMATED
@@ -203,7 +204,13 @@ class _Run:
     def _explain(
         self, features: Features, generation: Generation, drawn: Sequence[Generation], prefill: Prefill
     ) -> None:
-        self.findings = tuple(self.extract(generation.text))
+        self.findings = mark_not_knowable(
+            tuple(self.extract(generation.text)),
+            generation.text,
+            has_prior=False,  # earlier studies are not shown to the model
+            has_spacing=self.study.frames[0].geometry.spacing is not None,
+            has_other_view=len(self.study.frames) > 1,
+        )
         shown = tuple(finding for finding in self.findings if finding.polarity != "absent")
         self.told.clock.expect(
             _estimate(

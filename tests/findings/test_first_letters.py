@@ -39,11 +39,11 @@ def test_every_string_that_a_rule_matches_begins_with_its_letters(data: st.DataO
     "pattern",
     ["ab|c", "(?:a|bc)?d", "a*b", "[xy]z?", "(?<=q)r", "(?:(?:ab)+|c{2,3})d", "a.b", "\\d?x", "(?i:a)b", "(a)|b"],
 )
-@given(text=st.text("abcdqrxyz1", max_size=6))
-def test_letters_of_small_patterns(pattern: str, text: str) -> None:
+@given(text=st.text("abcdqrxyz1", max_size=6), depth=st.integers(1, 5))
+def test_letters_of_small_patterns(pattern: str, text: str, depth: int) -> None:
     match = re.search(pattern, text)
     if match is not None:
-        assert _opens(match[0], first_letters(pattern))
+        assert _opens(match[0], first_letters(pattern, depth))
 
 
 def _searched(text: str, rule: Rule) -> list[tuple[int, int]]:

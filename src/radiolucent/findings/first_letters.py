@@ -15,8 +15,8 @@ _LONGEST_CLASS = 40  # a character class with more members than this counts as a
 _parser: Any = import_module("re._parser")
 
 
-def first_letters(pattern: str, flags: int = 0) -> frozenset[str]:
-    """The openings of every match: two characters, or one where the second is open or the match ends.
+def first_letters(pattern: str, depth: int = 2) -> frozenset[str]:
+    """The openings of every match: ``depth`` characters, or fewer where the next is open or the match ends.
 
     Returns
     -------
@@ -30,36 +30,37 @@ def first_letters(pattern: str, flags: int = 0) -> frozenset[str]:
     >>> sorted(first_letters("肺[野尖]|气.?胸"))
     ['气', '气胸', '肺尖', '肺野']
     """
-    openings = _sequence(_parser.parse(pattern, flags))
+    openings = _sequence(_parser.parse(pattern), depth)
     return frozenset(opening.partition(_WILD)[0] for opening in openings)
 
 
-def _sequence(nodes: Iterable[Any]) -> set[str]:
+def _sequence(nodes: Iterable[Any], depth: int) -> set[str]:
     openings = {""}
     for operator, argument in nodes:
-        if all(len(opening) == 2 for opening in openings):
+        if all(len(opening) == depth for opening in openings):
             break
-        openings = _joined(openings, _node(str(operator), argument))
+        openings = _joined(openings, _node(str(operator), argument, depth), depth)
     return openings
 
 
-def _joined(starts: set[str], ends: set[str]) -> set[str]:
-    return {(start + end)[:2] for start in starts for end in (ends if len(start) < 2 else ("",))}
+def _joined(starts: set[str], ends: set[str], depth: int) -> set[str]:
+    return {(start + end)[:depth] for start in starts for end in (ends if len(start) < depth else ("",))}
 
 
-def _node(operator: str, argument: Any) -> set[str]:
+def _node(operator: str, argument: Any, depth: int) -> set[str]:
     if operator == "LITERAL":
         return {chr(argument)}
     if operator == "IN":
         return _members(argument)
     if operator == "BRANCH":
-        return set().union(*(_sequence(branch) for branch in argument[1]))
+        return set().union(*(_sequence(branch, depth) for branch in argument[1]))
     if operator == "SUBPATTERN":
-        return _sequence(argument[-1])
+        return _sequence(argument[-1], depth)
     if operator in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, body = argument
-        once = _sequence(body)
-        repeated = once if most == 1 else once | _joined(once, once)
+        once = repeated = _sequence(body, depth)
+        for _ in range(min(most, depth) - 1):
+            repeated = repeated | _joined(repeated, once, depth)
         return repeated | {""} if least == 0 else repeated
     if operator in ("AT", "ASSERT", "ASSERT_NOT"):
         return {""}

@@ -28,10 +28,9 @@ _STARTS = re.compile(r"(?<![a-z])[a-z]|[^a-z\s]")
 
 
 class Lookup(NamedTuple):
-    """Rules by the two characters, or the one, that a match of theirs can begin with."""
+    """Rules by the characters that a match of theirs can begin with: one table a length, the longest first."""
 
-    pairs: dict[str, tuple[_Try, ...]]
-    singles: dict[str, tuple[_Try, ...]]
+    tables: tuple[tuple[int, dict[str, tuple[_Try, ...]]], ...]
 
 
 def find_matches(sentence: str, languages: tuple[str, ...]) -> tuple[Match, ...]:
@@ -95,23 +94,25 @@ def _lookup(rules: Iterable[Rule]) -> Lookup:
             if not opening or opening[0].isspace():
                 raise ValueError(f"A {rule.kind} rule may begin with anything: {rule.value} {rule.pattern.pattern}")
             table[opening][number] = (number, rule.pattern.match, rule)
-    pairs = {
-        opening: tuple((table[opening] | table.get(opening[0], {})).values())
-        for opening in list(table)
-        if len(opening) == 2
-    }
-    return Lookup(pairs, {opening: tuple(tries.values()) for opening, tries in table.items() if len(opening) == 1})
+    tables: dict[int, dict[str, tuple[_Try, ...]]] = defaultdict(dict)
+    for opening in table:
+        tries: dict[int, _Try] = {}
+        for length in range(1, len(opening) + 1):  # what may begin with fewer characters may begin with these
+            tries |= table.get(opening[:length], {})
+        tables[len(opening)][opening] = tuple(tries.values())
+    return Lookup(tuple(sorted(tables.items(), reverse=True)))
 
 
 def _candidates(text: str, lookup: Lookup) -> list[tuple[int, Match]]:
     """What each rule's ``finditer`` would find, in one pass over the text; never begins inside a Latin word."""
     found: list[tuple[int, Match]] = []
     ends: dict[int, int] = {}
-    pairs, singles = lookup
     for start in _STARTS.finditer(text):
         position = start.start()
-        tries = pairs.get(text[position : position + 2]) or singles.get(text[position])
-        if tries is None:
+        for length, table in lookup.tables:
+            if (tries := table.get(text[position : position + length])) is not None:
+                break
+        else:
             continue
         for number, matches, rule in tries:
             match = matches(text, position)

@@ -24,6 +24,9 @@ ATTRIBUTE_KINDS = frozenset(("severity", "change", "count", *PLACE_KINDS, *DESCR
 IGNORED, SAID, CUES, MODIFIERS = range(4)
 
 
+_DEPTH = {"en": 4, "zh": 2}  # characters by which rules are told apart: three letters of a word, or a whole one
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One compiled rule: where ``pattern`` matches, the text holds ``value`` of this ``kind``.
@@ -33,7 +36,7 @@ class Rule:
     detail
         The kind of a device, where the words say which.
     openings
-        With which one or two characters a match can begin.
+        With which first characters a match can begin.
     """
 
     language: str
@@ -106,7 +109,7 @@ def load_rules(language: str) -> Rules:
         if language == "en":
             body = body.replace(" ?", r"[\s\-]*").replace(" ", r"[\s\-]+")
             body = f"(?:{body})(?:(?<![a-z])|(?![a-z]))"  # never ends inside a word
-        return Rule(language, tier, kind, value, re.compile(body), first_letters(body), detail)
+        return Rule(language, tier, kind, value, re.compile(body), first_letters(body, _DEPTH[language]), detail)
 
     modifiers = list(_modifiers(data))
     changes = [(value, patterns) for value, patterns in data["changes"].items()]

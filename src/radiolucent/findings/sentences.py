@@ -16,6 +16,7 @@ _ABBREVIATION = re.compile(
 _ITEM = re.compile(r"[ \t]*(?:[-*•·]|\(?\d{1,2}[.、．)）])[ \t]*(?=[^\d\s])")
 _MAYBE_END = re.compile(r"[。！!？?.．\n\r]|(?<!\d)\d(?=\d?[.、．)）])")
 _CLOSING = re.compile("[。！!？?\"'）)]*")
+_HEADING_MARK = re.compile(r"[:：】\]\n]")
 _SPACE = re.compile(r"\s*")
 _INLINE_ITEM = re.compile(r"(?<![\d.])(?:\d{1,2}[.、．)）])[ \t]*(?=[^\d\s.])")
 
@@ -101,6 +102,8 @@ def _bounded(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
 
 
 def _heading_at(text: str, start: int, last: int, known: tuple[Rules, ...]) -> tuple[int, str] | None:
+    if text[last - 1] in ".。！!？?" and not _HEADING_MARK.search(text, start, last):
+        return None
     for rules in known:
         found = rules.heading.match(text, start, last)
         if found and found.end() > start:
