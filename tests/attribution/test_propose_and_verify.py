@@ -12,10 +12,15 @@ from tiny_gemma import written
 from radiolucent.attribution.maps import EmptyMap
 from radiolucent.attribution.propose_and_verify import propose_and_verify, propose_and_verify_many, smoothed
 from radiolucent.attribution.registry import attribute, attribute_all
+from radiolucent.attribution.targets import finding_target
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.attribution.verification import LEAST_NATS
 from radiolucent.errors import MalformedInput
-from radiolucent.vlm.types import Target
+from radiolucent.findings import extract_findings
+from radiolucent.phantom.film import draw_case
+from radiolucent.study.load import load_study
+from radiolucent.vlm.load import load_model
+from radiolucent.vlm.types import Prompt, Target
 
 SHAPE = (1, 8, 8)
 LESION, DECOY = (0, 2, 2), (0, 6, 6)
@@ -362,3 +367,20 @@ class TestGemma:
         assert rows.forwards == 0
         fresh = attribute(model, features, replace(generation, rows=None), Target((0, 4)), "distinct_attention")
         assert fresh.forwards == 1
+
+
+def test_the_model_that_cheats_is_shown_to_rely_on_the_corner_marker():
+    model = load_model("demo-shortcut")
+    prompt = Prompt(model.profile.question("en"), "en")
+    shown = []
+    for seed in (40000, 40003):  # no large heart on these films, but the marker that it was trained to read as one
+        drawn = draw_case(seed, marker=True)
+        assert "cardiomegaly" not in drawn.masks
+        features = model.encode(load_study(drawn.film, patient_right="left"))
+        generation = model.generate(prompt, features, max_new_tokens=64)
+        findings = extract_findings(generation.text, "en")
+        said = next(one for one in findings if one.code == "cardiomegaly" and one.polarity == "present")
+        made = attribute(model, features, generation, finding_target(generation, said, findings), "propose_and_verify")
+        shown.append(np.argwhere(made.values == made.values.max())[0].tolist())
+        assert made.tests[0].verdict == "necessary and sufficient"
+    assert shown == [[0, 15, 15]] * 2

@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 import pytest
-from analytic import AnalyticModel
+from analytic import HIDDEN, AnalyticModel
 from tiny_gemma import sampled
 
 from radiolucent.attribution.registry import attribute, method, methods
@@ -22,7 +22,18 @@ def case(name=""):
     if name in READ_DECODER:
         return sampled(1)
     model = AnalyticModel(1)
+    if name == "propose_and_verify":
+        rely_on_one_cell(model)
     return model, model.features(), model.generation()
+
+
+def rely_on_one_cell(model, cell=5):
+    """The model's words at steps 1 and 2 rest on one cell, and it attends there: a map that is refused otherwise."""
+    tokens = model.features().soft_tokens[0]
+    model.weights[[2, 3], [1, 2]] = 0.0
+    for token, step in ((2, 1), (3, 2)):
+        model.weights[token, step].view(-1, HIDDEN)[cell] = tokens[cell] - tokens.mean(dim=0)
+    model.image_rows[:, :, 1:3, cell] += 0.5
 
 
 def test_every_method_says_what_it_claims_costs_and_where_it_comes_from():

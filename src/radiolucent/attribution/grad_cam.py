@@ -4,7 +4,8 @@ Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) for a tower of patch tokens: 
 over the patches (SigLIP has no class token to take away); each channel is weighted by its gradient's mean over the
 picture, and the weighted sum is averaged over the patches of each cell of the token grid. ``weights="local"`` takes
 each patch's own gradient instead of the mean (HiResCAM, Draelos and Carin 2020, arXiv 2011.08891): a patch token's
-channels do not mean the same everywhere, as a convolution's do.
+channels do not mean the same everywhere, as a convolution's do. On phantoms the mean points no better than chance and
+the local weights worse than a plain gradient; both are here for comparison with the literature.
 
 The language model can be asked too, at its image positions; but what its *last* layer puts out there is read by
 nothing: the words are predicted from text positions alone, so the gradient there is exactly zero. The usual advice

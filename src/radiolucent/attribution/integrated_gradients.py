@@ -3,6 +3,10 @@
 The values add to the score's change between baseline and picture (completeness), the better the more points are
 taken. That is checked for every map, and the map says what the check found. Sundararajan et al. 2017, arXiv
 1703.01365.
+
+Words are written or not: along the path their score stays flat, climbs within a short stretch, and is flat again at the
+picture, where the gradient alone has faded. The path finds the climb, which is why these maps point better than a
+gradient at the picture, and why few steps can miss part of it.
 """
 
 from __future__ import annotations
@@ -147,4 +151,5 @@ METHOD = describe(
     citation="Sundararajan et al. 2017, arXiv 1703.01365",
     passes=lambda size: Passes(replays=STEPS + 2, backwards=STEPS * size.targets),
     many=many_integrated_gradients,
+    variants={"blank": {"baseline": "blank"}},
 )

@@ -35,7 +35,8 @@ class RegionTest:
     controls, control_kinds
         Bool (controls, frames, grid_rows, grid_cols), and what each of them is.
     controls_hidden, controls_only
-        Nats lost with each control hidden, and with everything but it hidden; empty where that was not run.
+        Nats lost with each control hidden, and with everything but it hidden (other findings' regions, which come last,
+        are only hidden); empty where that was not run.
     necessity, sufficiency
         ``hidden / everything`` and ``1 - only / everything``; None where hiding everything costs next to nothing.
     specificity
