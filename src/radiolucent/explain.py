@@ -22,6 +22,9 @@ from radiolucent.attribution.registry import attribute_all, takes
 from radiolucent.attribution.targets import finding_chars, finding_target, soft_rows
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.caveats import NO_BOXES, PARTIAL, caveats, empty_map, no_confidence, no_target, place_caveats
+from radiolucent.confidence.calibrated import beside_weights, with_probes
+from radiolucent.confidence.calibration import Calibration
+from radiolucent.confidence.probe import ASKED, probe
 from radiolucent.confidence.quadrant import with_image_lift
 from radiolucent.confidence.sequential import sample_until_decided
 from radiolucent.confidence.types import Confidence
@@ -44,6 +47,7 @@ from radiolucent.trace.types import Trace
 from radiolucent.vlm.decode import Prefill
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.parity import check_parity
+from radiolucent.vlm.perturb import blank_features
 from radiolucent.vlm.types import Features, Generation, Language, Prompt, Target
 
 Extractor = Callable[[str], Sequence[Finding]]
@@ -81,6 +85,7 @@ def explain(
     methods: Sequence[str] | None = None,
     extractor: Extractor | None = None,
     boxes: bool = False,
+    calibration: Calibration | None = None,
 ) -> Explanation:
     """Let the model answer a question about a study, and explain the answer.
 
@@ -105,11 +110,15 @@ def explain(
         Labeller in the place of :func:`radiolucent.extract_findings`.
     boxes
         Ask the model for its own boxes too, one more answer; boxes that the report itself holds are read in any case.
+    calibration
+        That turns confidence into probabilities; the one beside the weights, where it fits the question, if None.
 
     Raises
     ------
     ParityError
         Where the replay is not the pass that wrote the words; nothing is explained then.
+    CalibrationMismatch
+        Where ``calibration`` was made for other weights, another question or language.
     ExplanationInterrupted
         On Ctrl-C after the report was written; carries what was finished.
     MalformedInput, UnsupportedInput, InsufficientMemory
@@ -117,8 +126,13 @@ def explain(
     """
     plan = plan_of(level, samples=samples, methods=None if methods is None else tuple(methods))
     prompt = build_prompt(model, question, language, thinking)
+    if calibration is not None:
+        calibration.check(model.weights_hash, prompt.question, prompt.language)
+    elif plan.samples > 0:
+        calibration = beside_weights(model.folder, model.weights_hash, prompt)
     with announced(progress) as told:
-        return _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, boxes, told).explanation()
+        run = _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, boxes, calibration, told)
+        return run.explanation()
 
 
 def expected_cost(
@@ -162,11 +176,13 @@ class _Run:
         max_new_tokens: int,
         extractor: Extractor | None,
         boxes: bool,
+        calibration: Calibration | None,
         told: Announced,
     ) -> None:
         self.model, self.study, self.prompt, self.plan, self.level = model, study, prompt, plan, level
         self.seed, self.max_new_tokens, self.told = seed, max_new_tokens, told
         self.ask_boxes, self.boxes = boxes, tuple[BoxReading, ...]()
+        self.calibration = calibration
         self.extract: Extractor = extractor or (lambda text: extract_findings(text, prompt.language))
         self.timings: dict[str, float] = {}
         self.warnings: list[Notice] = []
@@ -230,7 +246,7 @@ class _Run:
         self._make_grades(features, generation)
         self._read_boxes(features, generation, shown)
         self._make_trace(features, generation)
-        self._make_confidence(features, drawn, prefill)
+        self._make_confidence(features, generation, drawn, prefill)
         self.warnings += caveats(
             self.study,
             generation,
@@ -395,7 +411,22 @@ class _Run:
             words.append(replace(word, anatomy=None if place is None else place.text(self.prompt.language) or None))
         self.trace = replace(trace, words=tuple(words))
 
-    def _make_confidence(self, features: Features, drawn: Sequence[Generation], prefill: Prefill) -> None:
+    def _probed(self, confidence: Confidence, features: Features, generation: Generation) -> Confidence:
+        """Ask about every finding outright, with the picture and without it."""
+        codes = [code for code in dict.fromkeys(finding.code for finding in self.findings) if code in ASKED]
+        blank = blank_features(self.model, features)
+        answers = probe(self.model, features, codes, language=self.prompt.language, without=blank)
+        spans: list[tuple[int, int] | None] = []
+        for finding in self.findings:
+            try:
+                spans.append(finding_target(generation, finding, self.findings).tokens)
+            except TargetNotFound:
+                spans.append(None)
+        return with_probes(confidence, dict(zip(codes, answers, strict=True)), generation, spans, self.calibration)
+
+    def _make_confidence(
+        self, features: Features, generation: Generation, drawn: Sequence[Generation], prefill: Prefill
+    ) -> None:
         if self.plan.samples <= 0:
             return
         with self._timed("sample"):
@@ -415,6 +446,8 @@ class _Run:
             except DegenerateSampling as error:
                 self.warnings.append(no_confidence(error))
                 return
+            if self.findings and (self.calibration is not None or self.plan.probes):
+                confidence = self._probed(confidence, features, generation)
         if self.trace is not None and self.plan.reliance:
             # A denial that stands without the picture too is no sign of guessing: a blank shows nothing either.
             lifts = {f.id: _lift(f, self.findings, self.trace) for f in self.findings if f.polarity != "absent"}
@@ -453,6 +486,7 @@ class _Run:
             "python": platform.python_version(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": {name: round(value, 3) for name, value in self.timings.items()},
+            **({"calibration": self.calibration.digest} if self.calibration is not None else {}),
             **({"partial": True, "unfinished": list(unfinished)} if unfinished else {}),
         }
 

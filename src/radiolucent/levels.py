@@ -42,6 +42,8 @@ class Plan:
         Reports drawn for the confidence at most, 0 for none; drawing stops when every finding is decided.
     beside
         Samples written beside the draft, in the same decode steps.
+    probes
+        Ask about every finding outright even where no calibration needs it.
     options
         Method -> its options, where they are not the method's own defaults.
     """
@@ -52,6 +54,7 @@ class Plan:
     grading: Grading = "none"
     samples: int = 0
     beside: int = 0
+    probes: bool = False
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -80,6 +83,7 @@ PLANS: Mapping[str, Plan] = {
         grading="full",
         samples=16,
         beside=16,
+        probes=True,
         options={"propose_and_verify": {"controls": 20}},
     ),
 }

@@ -105,6 +105,12 @@ export function range([low, high]: [number, number]): string {
   return `${text(low)}–${text(high)} %`;
 }
 
+// A probability is never rounded to certainty.
+export function certainty(probability: number): string {
+  if (probability > 0.995) return ">0.99";
+  return probability < 0.005 ? "<0.01" : probability.toFixed(2);
+}
+
 export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
@@ -131,6 +137,11 @@ function Agreement({ finding, t }: { finding: Finding; t: Strings }) {
           <line x1={2 + 50 * interval[0]} y1="6" x2={2 + 50 * interval[1]} y2="6" class="range" />
           <circle cx={2 + (50 * agreeing) / Math.max(1, counts.n)} cy="6" r="3.2" class="point" />
         </svg>
+      )}
+      {finding.probability !== null && (
+        <small class="probability" title={t.calibratedProbability}>
+          p {certainty(finding.probability)}
+        </small>
       )}
     </span>
   );
@@ -159,6 +170,11 @@ function Details({ finding, t, language }: { finding: Finding; t: Strings; langu
             )}
           </p>
         </>
+      )}
+      {finding.probability !== null && (
+        <p>
+          {t.calibratedProbability} <b>{certainty(finding.probability)}</b>
+        </p>
       )}
       {finding.quadrant && (
         <p>

@@ -100,6 +100,7 @@ export interface Finding {
   end: number;
   counts: Counts | null;
   interval: [number, number] | null;
+  probability: number | null;
   quadrant: Quadrant | null;
   grade: Grade | null;
 }

@@ -51,7 +51,7 @@ QUADRANT_LOOK: dict[Quadrant, Colour] = {
     "not image-based": RED,
     "unreliable": RED,
 }
-ROW = 46
+ROW = 52
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def draw_findings_head(sheet: Sheet, x: float, top: float, width: float, explana
 
 
 def finding_height(finding: Finding, width: float, language: str) -> int:
-    """Height of a finding's row: one line, or more where its name is long."""
+    """Height of a finding's row: one line, or more where its name is long; room for a probability below the bar."""
     return max(ROW, len(_name_lines(finding, width, language)) * 30 + 16)
 
 
@@ -180,6 +180,9 @@ def draw_finding(sheet: Sheet, x: float, top: float, width: float, finding: Find
         _draw_bar(sheet, columns, top + 23, confidence, colour)
         count = f"{confidence.support}/{confidence.samples}"
         sheet.line_right(columns.count_right, top + 5, count, replace(BODY, size=22))
+        if confidence.probability is not None:
+            shown = say("probability_of", language, p=wording.probability(confidence.probability))
+            sheet.fitted(columns.bar, top + 28, columns.count_right - columns.bar, shown, replace(TINY, colour=INK))
         if confidence.quadrant is not None:
             word = wording.quadrant_word(confidence.quadrant, language)
             look = replace(SMALL, colour=QUADRANT_LOOK[confidence.quadrant])

@@ -213,6 +213,7 @@ class FindingRow:
     end: int = 0
     counts: SampleCounts | None = None
     interval: tuple[float, float] | None = None
+    probability: float | None = None
     quadrant: Quadrant | None = None
     grade: Grade | None = None
 
@@ -422,6 +423,7 @@ def payload(data: ViewerData, arrays: bool = True) -> dict[str, object]:
                 "end": row.end,
                 "counts": None if row.counts is None else vars(row.counts),
                 "interval": row.interval,
+                "probability": row.probability,
                 "quadrant": row.quadrant,
                 "grade": row.grade,
             }

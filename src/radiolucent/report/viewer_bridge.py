@@ -183,6 +183,7 @@ def _row(finding: Finding, explanation: Explanation) -> FindingRow:
         end=min(finding.chars[1], length),
         counts=None if confidence is None else _counts(confidence),
         interval=None if confidence is None else (confidence.low, confidence.high),
+        probability=None if confidence is None else _finite(confidence.probability),
         quadrant=None if confidence is None else confidence.quadrant,
         grade=best_grade(explanation, finding),
     )

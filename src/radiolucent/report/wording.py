@@ -69,6 +69,7 @@ TEXTS: dict[str, Pair] = {
         "未校准：为采样报告的比例，不是患病概率。",
     ),
     "calibrated_word": ("calibrated", "已校准"),
+    "probability_of": ("probability {p}", "概率 {p}"),
     "not_sampled": ("not sampled", "未采样"),
     "continues": ("continues on page 2", "续见第2页"),
     "more_findings": ("{n} more on page 2", "另有{n}项见第2页"),
@@ -214,3 +215,10 @@ def grade_word(grade: Grade, language: str) -> str:
 def quadrant_word(quadrant: Quadrant, language: str) -> str:
     """``grounded`` / ``unstable`` / ``not image-based`` / ``unreliable`` as people see it."""
     return pick(QUADRANT_WORDS[quadrant], language)
+
+
+def probability(value: float) -> str:
+    """A probability with two digits, never rounded to certainty: 0.997 reads >0.99."""
+    if value > 0.995:
+        return ">0.99"
+    return "<0.01" if value < 0.005 else f"{value:.2f}"

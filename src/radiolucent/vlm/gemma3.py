@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -74,6 +75,8 @@ class Gemma3Model:
         ``Gemma3Processor`` with a chat template.
     weights_hash
         Digest of the weight files, or a function that computes it once when it is first asked for.
+    folder
+        Of the weights, where they came from one: files beside them (a calibration) are found there.
 
     Attributes
     ----------
@@ -84,13 +87,21 @@ class Gemma3Model:
     """
 
     def __init__(
-        self, module: Any, processor: Any, profile: Profile, *, name: str, weights_hash: str | Callable[[], str]
+        self,
+        module: Any,
+        processor: Any,
+        profile: Profile,
+        *,
+        name: str,
+        weights_hash: str | Callable[[], str],
+        folder: Path | None = None,
     ) -> None:
         self.module = module
         self.processor = processor
         self.tokenizer = processor.tokenizer
         self.profile = profile
         self.name = name
+        self.folder = folder
         self.encodes = 0
         self._weights_hash = weights_hash
         self._features = FeatureCache()

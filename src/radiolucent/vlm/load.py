@@ -166,7 +166,9 @@ def _gemma3(folder: Path, name: str, dtype: torch.dtype, device: torch.device) -
     module.to(device).eval().requires_grad_(False)
     processor = gemma3_processor(folder)
     profile = gemma3_profile(module, processor, read_declaration(folder))
-    return Gemma3Model(module, processor, profile, name=name, weights_hash=lambda: weights_digest(folder))
+    return Gemma3Model(
+        module, processor, profile, name=name, weights_hash=lambda: weights_digest(folder), folder=folder
+    )
 
 
 def gemma3_processor(folder: Path) -> Any:
