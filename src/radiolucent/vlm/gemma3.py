@@ -115,6 +115,11 @@ class Gemma3Model:
         return self._weights_hash
 
     @property
+    def weights_state(self) -> str:
+        """The digest and how often the weights were changed in place since (randomisation checks do)."""
+        return f"{self.weights_hash} {sum(parameter._version for parameter in self.module.parameters())}"
+
+    @property
     def device(self) -> torch.device:
         """Where the model runs."""
         device: torch.device = self.module.device
@@ -204,9 +209,7 @@ class Gemma3Model:
         return tuple(study.frames[i].geometry.for_model(size, grid) for i in shown_frames(study, self.profile))
 
     def _key(self, pixels: torch.Tensor) -> str:
-        digest = hashlib.sha256(self.weights_hash.encode())
-        # In-place changes of the weights (randomisation checks) must not meet features of the old ones.
-        digest.update(str(sum(parameter._version for parameter in self.module.parameters())).encode())
+        digest = hashlib.sha256(self.weights_state.encode())
         digest.update(str(tuple(pixels.shape)).encode())
         digest.update(np.ascontiguousarray(pixels.detach().float().cpu().numpy()).tobytes())
         return digest.hexdigest()

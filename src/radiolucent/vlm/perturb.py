@@ -23,7 +23,7 @@ Hidden = NDArray[np.bool_]
 Filling = Callable[[int, NDArray[np.bool_]], torch.Tensor]
 """(image, hidden (k, k)) -> what stands in the hidden places, for every place: (cells, hidden) or (3, size, size)."""
 
-_blanks: WeakKeyDictionary[Gemma3Model, dict[str, torch.Tensor]] = WeakKeyDictionary()
+_blanks: WeakKeyDictionary[Gemma3Model, tuple[str, torch.Tensor]] = WeakKeyDictionary()  # one encode for all studies
 
 
 def replace_cells(features: Features, hidden: Hidden, filling: Filling) -> torch.Tensor:
@@ -105,12 +105,11 @@ def hide_pixels(
 def blank_features(model: Gemma3Model, features: Features) -> Features:
     """The same study with every picture mid-grey: what the words owe to the question alone."""
     pixels = torch.full_like(features.pixels[:1], GREY)
-    known = _blanks.setdefault(model, {})
-    if features.key not in known:
-        known.clear()  # the last study's only
+    state, one = _blanks.get(model, ("", None))
+    if one is None or state != model.weights_state:
         with torch.no_grad():
-            known[features.key] = model.encode_pixels(pixels)
-    one = known[features.key]
+            one = model.encode_pixels(pixels)
+        _blanks[model] = model.weights_state, one
     return replace(
         features,
         soft_tokens=one.expand(len(features.soft_tokens), -1, -1),

@@ -123,8 +123,7 @@ def _logarithms(weights: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _of(model: Gemma3Model) -> _Known:
     """What is known of a model; forgotten where its weights were changed by hand."""
-    versions = sum(parameter._version for parameter in model.module.parameters())
-    weights = f"{model.weights_hash} {versions}"
+    weights = model.weights_state
     known = _known.get(model)
     if known is None or known.weights != weights:
         nothing = torch.empty(0, model.profile.cells, model.hidden_size, dtype=model.dtype, device=model.device)
