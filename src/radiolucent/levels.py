@@ -67,6 +67,8 @@ PLANS: Mapping[str, Plan] = {
         grading="shared",
         samples=16,
         beside=8,
+        # one proposer: about four replays a finding; the level deep asks the gradient too where attention was wrong
+        options={"propose_and_verify": {"proposals": ("distinct_attention",)}},
     ),
     "deep": Plan(
         (

@@ -199,8 +199,7 @@ def draw(logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p:
     -------
     int64 (rows,)
     """
-    tempered = logits.double() / temperature
-    probability, order = _nucleus_candidates(tempered, top_p)
+    probability, order = _nucleus_candidates(logits, temperature, top_p)
     cumulative = probability.cumsum(-1)
     probability = probability.masked_fill(cumulative - probability >= top_p, 0.0)
     cumulative = probability.cumsum(-1)
@@ -209,17 +208,22 @@ def draw(logits: torch.Tensor, uniform: torch.Tensor, temperature: float, top_p:
     return order.gather(-1, torch.minimum(place, nucleus - 1))[:, 0]
 
 
-def _nucleus_candidates(tempered: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _nucleus_candidates(logits: torch.Tensor, temperature: float, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Probabilities, highest first, and their tokens, at least as many as every row's nucleus holds.
 
     Sorting a vocabulary of 262,208 for each token would take as long as the token itself; a nucleus is a handful.
     """
-    shortlist = tempered.topk(min(SHORTLIST, tempered.shape[-1]), dim=-1)
-    probability = (shortlist.values - tempered.logsumexp(-1, keepdim=True)).exp()
-    if shortlist.values.shape[-1] == tempered.shape[-1] or bool((probability.sum(-1) >= top_p).all()):
+    total = (logits.double() / temperature).logsumexp(-1, keepdim=True)
+
+    def probabilities(best: torch.Tensor) -> torch.Tensor:
+        return (best.double() / temperature - total).exp()
+
+    shortlist = logits.topk(min(SHORTLIST, logits.shape[-1]), dim=-1)
+    probability = probabilities(shortlist.values)
+    if shortlist.values.shape[-1] == logits.shape[-1] or bool((probability.sum(-1) >= top_p).all()):
         return probability, shortlist.indices
-    values, order = tempered.softmax(-1).sort(-1, descending=True)
-    return values, order
+    values, order = logits.sort(-1, descending=True)
+    return probabilities(values), order
 
 
 def step(
