@@ -32,6 +32,7 @@ class AnalyticModel:
         self.sequences = 0
         self.encoded = 0
         self.layer_types = ("sliding", "global", "sliding")
+        self.weights_state = "analytic"
         self.dtype, self.device = torch.float64, torch.device("cpu")
         # One vision layer, whose output the projection turns into tokens, and a language model without layers.
         self.vision_layer = torch.nn.Identity()

@@ -39,8 +39,8 @@ from radiolucent.report.wording import finding_name
 from radiolucent.study.types import Frame
 from radiolucent.trace.types import Trace, TraceWord
 
-WORD_MAP_CELLS = 1_200_000  # cells of word maps on the page, a byte each before packing: keeps 300 words below 3 MB
-FILM_EDGE = 1400  # pixels of a single film's longer edge
+WORD_MAP_CELLS = 900_000  # cells of word maps on the page, a byte each before packing: keeps 300 words below 3 MB
+FILM_EDGE = 1200  # pixels of a single film's longer edge
 SMALLEST_EDGE = 320
 FINEST_MAP = 4  # cells of a finding's map for each cell of the token grid, along an edge
 

@@ -192,7 +192,15 @@ class RowRecorder:
     def rows(self) -> AttentionRows:
         """Everything recorded so far."""
         self._finish()
-        image = np.stack([torch.cat(parts, dim=1).cpu().numpy() for parts in self._image])
+        # Layer by layer into one array that the recorder then shares: the rows never stand in memory twice.
+        heads, _, cells = self._image[0][0].shape
+        tokens = sum(part.shape[1] for part in self._image[0])
+        stored = torch.zeros((), dtype=self.dtype).numpy().dtype
+        image = np.empty((len(self.layer_types), heads, tokens, cells), dtype=stored)
+        for layer, parts in enumerate(self._image):
+            np.concatenate([part.cpu().numpy() for part in parts], axis=1, out=image[layer])
+            if image.size and parts[0].device.type == "cpu":
+                self._image[layer] = [torch.from_numpy(image[layer])]
         sums = np.stack([torch.cat(parts, dim=2).cpu().numpy() for parts in self._sums])
         return AttentionRows(image, sums[:, 0].clip(min=0), sums[:, 1], self.layer_types)
 
