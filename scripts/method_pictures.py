@@ -93,17 +93,25 @@ def ablation(method: str, found: Sequence[Seen]) -> Figure:
     return pair(row("Right", method, best, said(best)), row("Misleading", method, worst, said(worst)))
 
 
+SETS_LEGEND = "Blue: the true lesion. Orange: the set named below the panel. Cross: the highest value."
+
+
 def searched(method: str, found: Sequence[Seen]) -> Figure:
-    """The sets that lie most and least inside their lesion."""
+    """Both sets inside their lesion; and a set that keeps the words alone though hiding it costs them least."""
 
     def inside(one: Seen) -> float:
         return float(np.mean([one.lesion[test.region].mean() for test in one.maps[method].tests]))
 
+    def contrast(one: Seen) -> float:
+        test = one.maps[method].tests[0]
+        return (test.sufficiency or 0.0) - (test.necessity or 0.0) - len(one.maps[method].tests)
+
     def shown(title: str, one: Seen) -> Row:
         tests = one.maps[method].tests
         sets = [
-            f"{test.proposer} {test.region.sum()} {'cell' if test.region.sum() == 1 else 'cells'}, "
-            f"{one.lesion[test.region].sum()} at the lesion"
+            f"{test.proposer} {test.region.sum()} {'cell' if test.region.sum() == 1 else 'cells'} "
+            f"({one.lesion[test.region].sum()} at the lesion), alone {test.sufficiency or 0.0:.0%} kept, hidden "
+            f"{nats(test.hidden)} of {nats(test.everything)} nats lost"
             for test in tests
         ]
         note = one.maps[method].note.partition("\n")[0]
@@ -112,7 +120,9 @@ def searched(method: str, found: Sequence[Seen]) -> Figure:
         labels = ("film, lesion outlined", f"map; {tests[0].proposer}", f"raw cells; {tests[-1].proposer}")
         return replace(row(title, method, one, said), regions=regions, labels=labels)
 
-    return pair(shown("Right", max(found, key=inside)), shown("Misleading", min(found, key=inside)))
+    both = [one for one in found if len(one.maps[method].tests) > 1]
+    figure = pair(shown("Right", max(both or found, key=inside)), shown("Misleading", max(found, key=contrast)))
+    return replace(figure, legend=SETS_LEGEND)
 
 
 def rolled(method: str, found: Sequence[Seen]) -> Figure:

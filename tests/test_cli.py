@@ -64,7 +64,7 @@ def test_demo_checks_its_maps_against_the_truth(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     stored = said(result)
     assert stored["demo_model"] and "right lower" in stored["planted"]
-    assert set(stored["hits"]) == {"attention (attended)", "saliency (sensitive)"}
+    assert set(stored["hits"]) == {"attention (attended)", "distinct_attention (attended)", "saliency (sensitive)"}
     assert any(stored["hits"].values())
     assert Path(stored["report_html"]).is_file() and Path(stored["report_png"]).is_file()
     assert (tmp_path / "demo" / "phantom.dcm").is_file()

@@ -158,53 +158,116 @@ def explain(
         _where(bundle)
 
 
-@app.command(epilog="Example: `radiolucent evaluate --films 100 --methods attention:final,token_ablation`")
+@app.command(
+    epilog="Example: `radiolucent evaluate --films 300 --methods attention,saliency,token_ablation --out out/lab`"
+)
 def evaluate(
+    context: typer.Context,
     model: ModelOption = "demo",
     films: Annotated[int, typer.Option(help="Unseen phantoms with at least one lesion.")] = 100,
     methods: Annotated[
         str, typer.Option(help="Comma-separated; `attention:final` is the last layer's mean, the tutorial default.")
     ] = "attention:final,attention,saliency,token_ablation",
     lang: Annotated[str, typer.Option(help="`en` or `zh`.")] = "en",
-    first_seed: Annotated[int, typer.Option(help="Seed of the first film.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="File for the scores as JSON.")] = None,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first phantom.")] = 0,
+    findings: Annotated[str, typer.Option(help="Phantom findings that count, comma-separated; all if left out.")] = "",
+    difficulty: Annotated[
+        str, typer.Option(help="Phantom lesions that count: `contrast=2..8,area=0.5..5` (noise ratio; % of the film).")
+    ] = "",
+    distractors: Annotated[bool, typer.Option(help="Side letters, tubes and leads on phantoms.")] = True,
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="Your own annotated films in place of phantoms: a folder, COCO, CheXlocalize or DICOM SEG."),
+    ] = None,
+    films_folder: Annotated[
+        Path | None, typer.Option(help="Where the films of `--cases` lie, if not beside it.")
+    ] = None,
+    categories: Annotated[
+        Path | None, typer.Option(help="JSON of category to finding code, for `--cases` with names of its own.")
+    ] = None,
+    faithfulness_on: Annotated[
+        int | None, typer.Option(help="Films on which hiding cells is measured; a fifth, at most 50, if left out.")
+    ] = None,
+    sanity_on: Annotated[
+        int | None,
+        typer.Option(help="Films on which weights are randomised, maps repeated; a twentieth, at most 6, by default"),
+    ] = None,
+    grade: Annotated[bool, typer.Option("--grade", help="Grade every map too.")] = False,
+    seed: SeedOption = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes, each with its own copy of the model.")] = None,
+    resume: Annotated[bool, typer.Option(help="Keep the films that the folder holds already.")] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for films, tables, plots and report.html; a `.json` file: the table alone."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How often each method's map points into the true lesion, beside maps that know nothing."""
-    with _failures(as_json):
-        from radiolucent.faithfulness.evaluate import compare_methods
-        from radiolucent.faithfulness.phantoms import phantom_cases
-        from radiolucent.findings import extract_findings
-        from radiolucent.vlm.types import Prompt
+    """How often each method's map points into the true lesion, and whether it tells what the model relied on.
 
-        loaded = _load(model)
-        language = _language(lang)
-        say: Callable[[str], None] | None = None
-        if not as_json and sys.stderr.isatty():
-            say = lambda text: print(text, end="\r", file=sys.stderr)  # noqa: E731
-        comparison = compare_methods(
-            loaded,
-            phantom_cases(films, first_seed=first_seed),
-            [name.strip() for name in methods.split(",")],
-            prompt=Prompt(loaded.profile.question(language), language),
-            extract=lambda text: extract_findings(text, language),
-            progress=say,
+    Films that are done are kept in the folder: stop at any time and run the same command again to go on.
+    """
+    with _failures(as_json):
+        import tempfile
+
+        from transformers.utils import logging
+
+        from radiolucent.faithfulness.lab.formats import as_dict
+        from radiolucent.faithfulness.lab.report import write_report
+        from radiolucent.faithfulness.lab.run import Settings
+        from radiolucent.faithfulness.lab.run import evaluate as run
+        from radiolucent.faithfulness.lab.sources import source_of
+
+        logging.disable_progress_bar()
+        settings = Settings(
+            model=model,
+            source=source_of(
+                films=films,
+                first_seed=first_seed,
+                findings=_names(findings),
+                difficulty=difficulty,
+                distractors=distractors,
+                cases=cases,
+                films_folder=films_folder,
+                categories=categories,
+            ),
+            methods=tuple(_names(methods)),
+            language=_language(lang),
+            perturb_on=faithfulness_on,
+            check_on=sanity_on,
+            grade=grade,
+            seed=seed,
         )
-        stored = {
-            "model": loaded.name,
-            "weights_sha256": loaded.weights_hash,
-            "films": comparison.cases,
-            "findings_asserted": comparison.asserted,
-            "findings_explained": comparison.explained,
-            "methods": [asdict(row) for row in comparison.rows],
-        }
-        if out is not None:
+        folder = out if out is not None and out.suffix != ".json" else None
+        with tempfile.TemporaryDirectory() as passing:
+            try:
+                result = run(
+                    settings,
+                    folder or Path(passing),
+                    workers=workers,
+                    resume=resume,
+                    say=None if as_json else _films_done(sys.stderr.isatty()),
+                )
+            except KeyboardInterrupt:
+                kept = f"Finished films are kept in {folder}; run the same command again to go on."
+                print(f"Interrupted. {kept if folder else 'Nothing was kept: no --out folder.'}", file=sys.stderr)
+                raise typer.Exit(1) from None
+        command = _command(context)
+        stored = as_dict(result, command)
+        if folder is not None:
+            from radiolucent.report.embed import embed_font
+
+            written = write_report(result, folder, command=command, embed=embed_font)
+        elif out is not None:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(stored, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
         if as_json:
             _print_json(stored)
-        else:
-            _show_comparison(comparison)
+            return
+        for notice in result.notices:
+            print(f"! {notice.text(lang)}", file=sys.stderr)
+        _show_comparison(result.comparison)
+        if folder is not None:
+            print(f"Report:  {written.page}\nTables:  {written.markdown}, {written.csv}, {written.table}")
 
 
 @app.command(epilog="Example: `radiolucent methods --lang zh`")
@@ -238,6 +301,104 @@ def methods(
         for name, entry in entries.items():
             table.add_row(name, entry.claim, entry.description(language), entry.cost, entry.citation)
         _console().print(table)
+
+
+@app.command(epilog="Example: `radiolucent bench --model demo --only plain,capture,samples --out bench.json`")
+def bench(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="`4b-random` (MedGemma's full shape, random weights), `demo`, a folder or a hub id."
+        ),
+    ] = "4b-random",
+    tokens: Annotated[int, typer.Option(help="New tokens of every generation.")] = 100,
+    findings: Annotated[int, typer.Option(help="Findings explained in each report.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Pairs of runs where a run is short enough to repeat.")] = 3,
+    out: Annotated[
+        Path, typer.Option(help="The record as JSON, kept after every section; a later run goes on from it.")
+    ] = Path("bench.json"),
+    only: Annotated[
+        str, typer.Option(help="Comma-separated sections, measured again; all that are missing where left out.")
+    ] = "",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; torch's own choice where left out.")] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu` or `cuda`.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what radiolucent costs on this machine: times, passes and memory as ratios of a plain generation."""
+    with _failures(as_json):
+        from transformers.utils import logging
+
+        from radiolucent.bench import bench as run
+        from radiolucent.bench.table import table_of
+
+        logging.disable_progress_bar()
+        try:
+            record = run(
+                model,
+                tokens=tokens,
+                findings=findings,
+                repeats=repeats,
+                only=[name.strip() for name in only.split(",") if name.strip()],
+                out=out,
+                threads=threads,
+                device=device,
+                say=lambda text: print(text, file=sys.stderr, flush=True),
+            )
+        except KeyboardInterrupt:
+            print(f"Interrupted; finished sections are kept in {out}. Run it again to go on.", file=sys.stderr)
+            raise typer.Exit(1) from None
+        if as_json:
+            _print_json(record.as_dict())
+        else:
+            _console().print(table_of(record))
+            print(f"Record: {out}")
+        if any(row.error for row in record.rows):
+            raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `radiolucent calibrate --films 500 --first-seed 50000 --out out/calibration`")
+def calibrate(
+    cases: Annotated[
+        Path | None,
+        typer.Argument(help="CSV table of labelled films (film, code, present, side, patient); phantoms if left out."),
+    ] = None,
+    model: ModelOption = "demo",
+    films: Annotated[int, typer.Option(help="Phantoms, where no table is given.")] = 500,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first phantom.")] = 50_000,
+    question: Annotated[str | None, typer.Option("--question", "-q", help="The model's usual one if left out.")] = None,
+    lang: Annotated[str, typer.Option(help="`en` or `zh`.")] = "en",
+    risk: Annotated[float, typer.Option(help="Largest share of cases that may keep a wrong finding.")] = 0.1,
+    seed: SeedOption = 0,
+    out: OutOption = Path("out/calibration"),
+    as_json: JsonOption = False,
+) -> None:
+    """Fit how probable it is that a finding is right, on films whose findings are known; good for this model only."""
+    with _failures(as_json):
+        from radiolucent.calibrate import calibrate as run
+        from radiolucent.calibrate import listed_cases, phantom_cases
+        from radiolucent.vlm.types import Prompt
+
+        loaded = _load(model)
+        language = _language(lang)
+        known = phantom_cases(films, first_seed=first_seed) if cases is None else listed_cases(cases)
+        say: Callable[[str], None] | None = None
+        if not as_json and sys.stderr.isatty():
+            say = lambda text: print(text, end="\r", file=sys.stderr)  # noqa: E731
+        result = run(
+            loaded,
+            known,
+            Prompt(question or loaded.profile.question(language), language),
+            source="synthetic phantoms" if cases is None else "labelled films",
+            risk=risk,
+            seed=seed,
+            out=out,
+            say=say,
+        )
+        if as_json:
+            _print_json(result.as_dict())
+        else:
+            print(result.text(language))
+            print(f"Calibration: {out / 'calibration.json'}; plots beside it.")
 
 
 @app.command("train-demo", epilog="Example: `radiolucent train-demo --work runs/demo`")
@@ -316,6 +477,46 @@ def _show_plan(plan: Any, expected: Any, language: str, as_json: bool) -> None:
         print(described(plan, expected, language))
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _films_done(terminal: bool) -> Callable[[Any], None]:
+    """Says how far a comparison is: one line that stays in place on a terminal, a line every half minute elsewhere."""
+    import time
+
+    last = 0.0
+
+    def say(now: Any) -> None:
+        nonlocal last
+        over = now.done == now.films
+        if not terminal and not over and time.monotonic() - last < 30:
+            return
+        last = time.monotonic()
+        left = "" if now.left is None or over else f", about {now.left / 60:.0f} min left"
+        failed = f", {now.failed} failed" if now.failed else ""
+        text = f"{now.done} of {now.films} films{failed}{left}"
+        end = "\n" if over or not terminal else ""
+        print(f"\r{text:<60}" if terminal else text, end=end, file=sys.stderr, flush=True)
+
+    return say
+
+
+def _command(context: typer.Context) -> str:
+    """The command with what was not left at its default; where it writes is not part of it."""
+    import shlex
+
+    words = ["radiolucent", str(context.info_name)]
+    for parameter in context.command.params:
+        value = context.params[str(parameter.name)]
+        if parameter.name in ("out", "as_json", "workers", "resume") or value == parameter.default or value is None:
+            continue
+        off = isinstance(value, bool) and not value
+        words.append((parameter.secondary_opts if off else parameter.opts)[0])
+        words += [] if isinstance(value, bool) else [str(value)]
+    return shlex.join(words)
+
+
 def _console() -> Any:
     from rich.console import Console
 
@@ -363,13 +564,15 @@ def _show(explanation: Explanation) -> None:
     from radiolucent.confidence.types import QUADRANT_WORDS
     from radiolucent.faithfulness.types import GRADE_WORDS
     from radiolucent.findings.names import describe
+    from radiolucent.report.wording import probability
 
     zh = explanation.language == "zh"
     console = _console()
     console.print(f"\n[bold]{'问题' if zh else 'Question'}[/bold]  {explanation.prompt.question}", markup=True)
     console.print(f"[bold]{'报告' if zh else 'Report'}[/bold]    {explanation.report}\n", markup=True)
+    calibrated = explanation.confidence is not None and explanation.confidence.calibrated
     heads = ("征象", "一致", "区间", "依据") if zh else ("finding", "agree", "interval", "evidence")
-    table = Table(*heads)
+    table = Table(*heads, *((("概率" if zh else "probability"),) if calibrated else ()))
     for finding in explanation.findings:
         entry = explanation.confidence.of(finding.id) if explanation.confidence else None
         evidence = QUADRANT_WORDS[entry.quadrant][zh] if entry and entry.quadrant else ""
@@ -386,6 +589,7 @@ def _show(explanation: Explanation) -> None:
             f"{entry.support}/{entry.samples}" if entry else "",
             f"{entry.low:.2f}–{entry.high:.2f}" if entry else "",
             evidence,
+            *([probability(entry.probability) if entry and entry.probability is not None else ""] * calibrated),
         )
     console.print(table)
     if explanation.confidence is not None and explanation.confidence.note:
@@ -399,7 +603,8 @@ def _show_comparison(comparison: Comparison) -> None:
     from rich.table import Column, Table
 
     heads = ("claim", "hit rate", "95 % interval", "energy", "AUC", "passes")
-    table = Table(Column("method", no_wrap=True), *(Column(head, no_wrap=True) for head in heads), box=box.SIMPLE)
+    columns = [Column("method", no_wrap=True), *(Column(head, no_wrap=True) for head in heads)]
+    table = Table(*columns, box=box.SIMPLE, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for row in comparison.rows:
         low, high = row.hit_interval
         table.add_row(
@@ -410,6 +615,12 @@ def _show_comparison(comparison: Comparison) -> None:
     console.print(table)
     console.print(
         "energy: share of the map inside the true mask. "
-        f"{comparison.cases} films; {comparison.asserted} findings reported rightly, {comparison.explained} of them "
-        "need their lesion (removing it makes the words less likely)."
+        f"{comparison.cases} films; {comparison.asserted} findings reported rightly, "
+        + (
+            f"{comparison.explained} of them need their lesion (removing it makes the words less likely)."
+            if comparison.swapped
+            else "all compared: without these films free of their lesion, none could be left out."
+        )
     )
+    for name, error in comparison.failed.items():
+        console.print(f"! {name}: {error}", style="yellow", markup=False)

@@ -56,7 +56,7 @@ class Anatomy:
         return self.left if side == "left" else self.right
 
 
-def draw_anatomy(rng: np.random.Generator, size: int) -> Anatomy:
+def draw_anatomy(rng: np.random.Generator, size: int, *, turn: float = 0.0, offset: float = 0.0) -> Anatomy:
     """Draw one person.
 
     Parameters
@@ -65,8 +65,15 @@ def draw_anatomy(rng: np.random.Generator, size: int) -> Anatomy:
         Source of all variation; the same state gives the same person at every ``size``.
     size
         Film edge in pixels.
+    turn, offset
+        How the same person lies on the film; see :class:`radiolucent.phantom.conditions.Conditions`.
     """
     x, y = _grid(size)
+    placed = None
+    if turn or offset:
+        angle = np.deg2rad(turn)
+        x, y = (x - offset) * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - (x - offset) * np.sin(angle)
+        placed = x, y
     build = rng.uniform(0.94, 1.06)
     x = x - rng.uniform(-0.7, 0.7)
     y = y - rng.uniform(0.9, 2.1)  # the field reaches from the neck to just below the diaphragm
@@ -91,8 +98,10 @@ def draw_anatomy(rng: np.random.Generator, size: int) -> Anatomy:
     middle = _mediastinum(x, y, rng)
     right, left = _pushed(right, heart_chord, middle), _pushed(left, heart_chord, middle)
 
-    vessels = _vessels(rng, size, x, y, right, left)
+    vessels = _vessels(rng, size, x, y, right, left, placed)
     texture = _one_over_f(rng, size, exponent=1.3)
+    if placed is not None:
+        texture = _moved(texture, placed, mode="grid-wrap")
     bone = _bones(x, y, build, width, rng)
     lung_chord = right.chord + left.chord
     trachea = 1.6 * np.exp(-((x / 0.75) ** 4)) / (1 + np.exp((y + 5.4) / 0.3))
@@ -175,7 +184,10 @@ def _bands(phase: Array, duty: float) -> Array:
     return smooth_step(duty / 2 - distance, 0.035)
 
 
-def _vessels(rng: np.random.Generator, size: int, x: Array, y: Array, right: Lung, left: Lung) -> Array:
+def _vessels(
+    rng: np.random.Generator, size: int, x: Array, y: Array, right: Lung, left: Lung,
+    placed: tuple[Array, Array] | None,
+) -> Array:
     """Tapered random walks from the hila, in centimetres of blood."""
     scale = 2
     canvas = Image.new("L", (size * scale, size * scale))
@@ -186,13 +198,22 @@ def _vessels(rng: np.random.Generator, size: int, x: Array, y: Array, right: Lun
         hilum = np.array([outward * 3.0, rng.uniform(-0.6, 0.6)])
         for angle in np.linspace(-1.35, 1.35, 11):
             _walk(rng, pen, pixels, hilum, angle + rng.normal(0, 0.1), outward, rng.uniform(0.42, 0.60), 15)
-    drawn = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
+    drawn: Array = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32) / 255
     drawn = ndimage.gaussian_filter(drawn, 0.06 * size / FIELD_CM)
+    if placed is not None:
+        drawn = _moved(drawn, placed, mode="constant")
     hila = sum(
         np.exp(-(((x - sign * 3.1) / 1.0) ** 2) - ((y - 0.2) / 1.6) ** 2) for sign in (-1.0, 1.0)
     )
     present = np.minimum((right.chord + left.chord) / 2.0, 1)
     return np.asarray((drawn * 2.6 + 1.5 * hila) * present, dtype=np.float32)
+
+
+def _moved(field: Array, placed: tuple[Array, Array], mode: str) -> Array:
+    """A field drawn upright and centred, seen where the patient lies."""
+    size = field.shape[0]
+    cols, rows = ((axis / FIELD_CM + 0.5) * size - 0.5 for axis in placed)
+    return np.asarray(ndimage.map_coordinates(field, (rows, cols), order=1, mode=mode), dtype=np.float32)
 
 
 def _walk(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from radiolucent.phantom.anatomy import FIELD_CM, MU_LUNG, MU_SOFT, Anatomy, Array, draw_anatomy
+from radiolucent.phantom.conditions import AS_DRAWN, Conditions
 from radiolucent.phantom.lesions import mask_of, plant
 from radiolucent.phantom.record import Lesion, sample_lesions
 
@@ -39,6 +41,8 @@ class PhantomCase:
         Code -> contrast-to-noise ratio of the lesion inside its mask.
     marker
         Box (x0, y0, x1, y1) of the corner marker used by the shortcut model, None where there is none.
+    distractors
+        What lies on the film that no report mentions: ``letter``, ``tube``, ``lead``.
     """
 
     seed: int
@@ -49,6 +53,7 @@ class PhantomCase:
     structures: Mapping[str, NDArray[np.bool_]]
     contrast: Mapping[str, float]
     marker: tuple[int, int, int, int] | None = None
+    distractors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,8 @@ class Exposure:
     overlay: Array  # markers and tubes, added to the path
     border: NDArray[np.bool_]
     strict: bool
+    brightness: float = 0.0
+    distractors: tuple[str, ...] = ()
 
 
 def draw_case(
@@ -73,6 +80,8 @@ def draw_case(
     marker: bool = False,
     distractors: bool = True,
     mode: Mode = "realistic",
+    conditions: Conditions = AS_DRAWN,
+    pairs: bool = True,
 ) -> PhantomCase:
     """Draw one person and the record's lesions.
 
@@ -91,13 +100,22 @@ def draw_case(
     mode
         ``strict`` leaves out scatter and local contrast, so that a lesion changes the film only in its mask and
         the soft edge of 2 cm around it, and a pneumothorax also, faintly, the rest of the lung it compresses.
+    conditions
+        What is imposed on the film; all else stays the seed's.
+    pairs
+        Whether the films without each lesion are drawn too.
     """
-    rng = np.random.default_rng(seed)
-    record_rng, lesion_rng, exposure_rng = rng.spawn(3)
-    anatomy = draw_anatomy(rng, size)
+    record_rng, lesion_rng, exposure_rng = np.random.default_rng(seed).spawn(3)
+    anatomy = _person(seed, size, conditions.turn, conditions.offset)
     lesions = sample_lesions(record_rng) if lesions is None else lesions
-    exposure, box = expose(exposure_rng, size, marker, distractors, mode)
-    return compose(seed, anatomy, lesions, lesion_rng, exposure, box)
+    exposure, box = expose(exposure_rng, size, marker, distractors, mode, border=conditions.border)
+    return compose(seed, anatomy, lesions, lesion_rng, exposure, box, pairs=pairs, conditions=conditions)
+
+
+@lru_cache(maxsize=1)
+def _person(seed: int, size: int, turn: float, offset: float) -> Anatomy:
+    """The last person drawn is kept: films of one person under several conditions take a quarter of the time."""
+    return draw_anatomy(np.random.default_rng(seed), size, turn=turn, offset=offset)
 
 
 def compose(
@@ -109,10 +127,16 @@ def compose(
     marker: tuple[int, int, int, int] | None = None,
     *,
     pairs: bool = True,
+    conditions: Conditions = AS_DRAWN,
 ) -> PhantomCase:
     """Film of an anatomy with lesions; ``pairs=False`` leaves out the counterfactual films."""
-    changes: dict[str, Array] = {lesion.code: plant(lesion, anatomy, rng) for lesion in lesions}
+    changes: dict[str, Array] = {lesion.code: plant(lesion, anatomy, rng, conditions.extent) for lesion in lesions}
+    if conditions.strength != 1.0:
+        changes = {code: conditions.strength * change for code, change in changes.items()}
     window = _window(_radiograph(anatomy.path, exposure), exposure)
+    exposure = replace(
+        exposure, noise_level=exposure.noise_level * conditions.noise, brightness=conditions.brightness
+    )
     path = _with(anatomy, changes)
     film = develop(path, exposure, window)
     rest = {code: _with(anatomy, {o: c for o, c in changes.items() if o != code}) for code in changes}
@@ -128,7 +152,9 @@ def compose(
         code: float(np.abs(path - rest[code])[masks[code]].mean() / exposure.noise_level) if masks[code].any() else 0.0
         for code in changes
     }
-    return PhantomCase(seed, film, lesions, masks, without, structures, contrast, marker)
+    return PhantomCase(
+        seed, film, lesions, masks, without, structures, contrast, marker, exposure.distractors
+    )
 
 
 def _with(anatomy: Anatomy, changes: Mapping[str, Array]) -> Array:
@@ -141,7 +167,8 @@ def _with(anatomy: Anatomy, changes: Mapping[str, Array]) -> Array:
 def develop(path: Array, exposure: Exposure, window: tuple[float, float]) -> NDArray[np.uint8]:
     """Attenuation path to the displayed film, uint8 (size, size)."""
     low, high = window
-    grey = np.clip((_radiograph(path, exposure) - low) / (high - low), 0, 1) ** exposure.gamma
+    shown = (_radiograph(path, exposure) - low) / (high - low) + exposure.brightness
+    grey = np.clip(shown, 0, 1) ** exposure.gamma
     grey = np.where(exposure.border, 0.0, grey)
     return np.asarray(np.round(grey * 255), dtype=np.uint8)
 
@@ -176,29 +203,35 @@ def _window(density: Array, exposure: Exposure) -> tuple[float, float]:
 
 
 def expose(
-    rng: np.random.Generator, size: int, marker: bool, distractors: bool, mode: Mode
+    rng: np.random.Generator, size: int, marker: bool, distractors: bool, mode: Mode, *, border: bool = True
 ) -> tuple[Exposure, tuple[int, int, int, int] | None]:
     """Draw the imaging chain of one film, and the box of its marker where one is printed.
 
+    ``border=False`` leaves the film's edges open where the seed has a black border.
     Noise is drawn pixel by pixel, so scatter, sharpening and gamma of a seed differ between sizes; the person does not.
     """
     overlay = np.zeros((size, size), dtype=np.float32)
     draw = rng.random(8)
+    printed = []
     if distractors:
         if draw[0] < 0.55:
             overlay += _side_letter(rng, size)
+            printed.append("letter")
         if draw[1] < 0.18:
             overlay += _tube(rng, size)
+            printed.append("tube")
         if draw[2] < 0.12:
             overlay += _electrode(rng, size)
+            printed.append("lead")
     box = None
     if marker:
         box = marker_box(size)
         overlay[box[1] : box[3], box[0] : box[2]] += 3.0 * marker_shape(box[2] - box[0])
-    border = np.zeros((size, size), dtype=bool)
+    edges = np.zeros((size, size), dtype=bool)
     if distractors and draw[3] < 0.2:
         margin = int(rng.uniform(0.01, 0.035) * size)
-        border[:margin], border[-margin:], border[:, :margin], border[:, -margin:] = True, True, True, True
+        if border:
+            edges[:margin], edges[-margin:], edges[:, :margin], edges[:, -margin:] = True, True, True, True
     # White noise, stronger in finer pixels, so that a film reduced to 256 pixels is as noisy as one drawn there.
     level = rng.uniform(0.010, 0.030)
     noise = rng.normal(size=(size, size)).astype(np.float32)
@@ -209,8 +242,9 @@ def expose(
         sharpening=float(rng.uniform(0.10, 0.35)),
         gamma=float(rng.uniform(1.05, 1.7)),
         overlay=overlay,
-        border=border,
+        border=edges,
         strict=mode == "strict",
+        distractors=tuple(printed),
     )
     return exposure, box
 

@@ -11,9 +11,9 @@ from radiolucent.phantom.record import Lesion
 MASK_SHARE = 0.15  # of the largest change; the halo of scatter outside is left out
 
 
-def plant(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
-    """Change of the attenuation path that the lesion makes, float32 (size, size)."""
-    drawn = _PLANTERS[lesion.code](lesion, anatomy, rng)
+def plant(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float = 1.0) -> Array:
+    """Change of the attenuation path that the lesion makes, float32 (size, size); ``extent`` times its own size."""
+    drawn = _PLANTERS[lesion.code](lesion, anatomy, rng, extent)
     return np.asarray(drawn, dtype=np.float32)
 
 
@@ -27,21 +27,24 @@ def _sides(lesion: Lesion) -> tuple[str, ...]:
     return ("left", "right") if lesion.side == "bilateral" else (str(lesion.side),)
 
 
-def _cardiomegaly(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+def _cardiomegaly(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float) -> Array:
     x, y, half, tall = anatomy.heart
     ratio = rng.uniform(0.565, 0.66)
     wide = max(anatomy.thorax_width * ratio / 2, half * 1.22)
-    grown = heart_shape(anatomy.x, anatomy.y, (x + 0.45 * (wide - half), y, wide, tall * 1.08))
+    taller = tall * 1.08
+    if extent != 1.0:
+        wide, taller = half + extent * (wide - half), tall + extent * (taller - tall)
+    grown = heart_shape(anatomy.x, anatomy.y, (x + 0.45 * (wide - half), y, wide, taller))
     displaced = np.minimum(np.maximum(grown - anatomy.heart_chord, 0) * 1.15, _air(anatomy))
     return np.asarray((MU_SOFT - MU_LUNG) * displaced)
 
 
-def _effusion(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+def _effusion(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float) -> Array:
     heights = {"mild": (2.6, 4.0), "moderate": (5.6, 7.6), "severe": (9.6, 13.0)}
     change = np.zeros_like(anatomy.x)
     for side in _sides(lesion):
         lung = anatomy.lung(side)
-        height = rng.uniform(*heights[lesion.severity or "moderate"])
+        height = extent * rng.uniform(*heights[lesion.severity or "moderate"])
         u = np.clip((anatomy.x - lung.centre_x) * np.sign(lung.centre_x) / lung.half_width, -1, 1)
         lateral = ((u + 1) / 2) ** 4
         surface = lung.base_y + 1.0 - height * (0.50 + 0.50 * lateral)
@@ -50,9 +53,9 @@ def _effusion(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Arr
     return change
 
 
-def _pneumothorax(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+def _pneumothorax(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float) -> Array:
     lung = anatomy.lung(str(lesion.side))
-    gap = rng.uniform(1.3, 2.0) if lesion.severity == "mild" else rng.uniform(2.8, 4.2)
+    gap = extent * (rng.uniform(1.3, 2.0) if lesion.severity == "mild" else rng.uniform(2.8, 4.2))
     sign = np.sign(lung.centre_x)
     # The visceral pleura: the lung's own outline, drawn together towards the hilum.
     shrunk = 1 - gap / 9.0
@@ -70,10 +73,10 @@ def _pneumothorax(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) ->
     return np.asarray(squeezed + 0.16 * line - 0.92 * emptied)
 
 
-def _consolidation(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+def _consolidation(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float) -> Array:
     lung = anatomy.lung(str(lesion.side))
     x, y = _place(lesion, lung, rng, inset=0.45)
-    wide, tall, deep = rng.uniform(1.9, 3.2), rng.uniform(1.7, 2.7), rng.uniform(4.5, 8.0)
+    wide, tall, deep = (extent * rng.uniform(*range_) for range_ in ((1.9, 3.2), (1.7, 2.7), (4.5, 8.0)))
     turn = rng.uniform(0, np.pi)
     dx, dy = anatomy.x - x, anatomy.y - y
     u, v = (dx * np.cos(turn) + dy * np.sin(turn)) / wide, (dy * np.cos(turn) - dx * np.sin(turn)) / tall
@@ -83,11 +86,11 @@ def _consolidation(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -
     return np.asarray((MU_SOFT - MU_LUNG) * np.minimum(chord * np.clip(density, 0.2, 1), lung.chord))
 
 
-def _nodule(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator) -> Array:
+def _nodule(lesion: Lesion, anatomy: Anatomy, rng: np.random.Generator, extent: float) -> Array:
     lung = anatomy.lung(str(lesion.side))
     x, y = _place(lesion, lung, rng, inset=0.62)
     radius = rng.uniform(0.75, 1.5)
-    squared = np.clip(radius**2 - (anatomy.x - x) ** 2 - (anatomy.y - y) ** 2, 0, None)
+    squared = np.clip((extent * radius) ** 2 - (anatomy.x - x) ** 2 - (anatomy.y - y) ** 2, 0, None)
     chord = (2 * np.sqrt(squared)) ** 1.2
     density = rng.uniform(0.8, 1.25) * (1.25 if radius < 1.0 else 1.0)
     return np.asarray((MU_SOFT - MU_LUNG) * density * np.minimum(chord, lung.chord))

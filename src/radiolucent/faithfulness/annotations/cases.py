@@ -62,6 +62,10 @@ class AnnotatedCases:
         """Number of cases."""
         return len(self._joined)
 
+    def __getitem__(self, index: int) -> Case:
+        """One case, by its place from 0; errors as when iterating."""
+        return _case(self._joined[index], self._load)
+
     def __iter__(self) -> Iterator[Case]:
         """The cases in the order of the films' paths.
 
