@@ -130,7 +130,7 @@ def place_caveats(
         finding = next(one for one in findings if one.id == finding_id)
         strongest = int(made.values.max(axis=(1, 2)).argmax())
         names = describe(finding, "en"), describe(finding, "zh")
-        if grade.outside:
+        if places[strongest].outside(finding.code, made.values[strongest]):
             yield outside_notice(*names)
         place = places[strongest].of_map(made.values[strongest])
         if place is not None and {place.side, finding.side} == {"left", "right"}:

@@ -196,6 +196,9 @@ def evaluate(
     seed: SeedOption = 0,
     workers: Annotated[int | None, typer.Option(help="Processes, each with its own copy of the model.")] = None,
     resume: Annotated[bool, typer.Option(help="Keep the films that the folder holds already.")] = True,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Where the model fails instead: recall and false alarms by factor.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for films, tables, plots and report.html; a `.json` file: the table alone."),
@@ -218,6 +221,9 @@ def evaluate(
         from radiolucent.faithfulness.lab.sources import source_of
 
         logging.disable_progress_bar()
+        if limits:
+            _limits(_load(model), films, first_seed, _language(lang), workers, resume, out, as_json)
+            return
         settings = Settings(
             model=model,
             source=source_of(
@@ -421,6 +427,46 @@ def train_demo(
         card = measure(folder, films=films)
         write_card(card, folder, fields(recipe), cheats=shortcut is not None)
         print((folder / "MODEL_CARD.md").read_text(encoding="utf-8"))
+
+
+def _limits(
+    model: Any,
+    films: int,
+    first_seed: int,
+    language: Any,
+    workers: int | None,
+    resume: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from radiolucent.faithfulness.limits import find_limits, write
+    from radiolucent.faithfulness.limits.find import PAIRED
+
+    folder = out or Path("out/limits")
+    say: Callable[[str], None] | None = None
+    if not as_json and sys.stderr.isatty():
+        say = lambda text: print(text, end="\r", file=sys.stderr)  # noqa: E731
+    found = find_limits(
+        model,
+        out=folder,
+        films=films,
+        paired=min(PAIRED, films),
+        first_seed=first_seed,
+        language=language,
+        workers=workers or 2,
+        progress=say,
+        resume=resume,
+    )
+    page = write(found, folder)
+    suggested = [{"en": one.en, "zh": one.zh} for one in found.suggestions]
+    if as_json:
+        _print_json({"suggestions": suggested, "page": str(page), "films": len(found.films)})
+        return
+    for one in suggested:
+        print(f"- {one['zh' if language == 'zh' else 'en']}")
+    if not suggested:
+        print("在这些影像上未发现有统计支持的弱点。" if language == "zh" else "No weakness that these films support.")
+    print(f"\nReport:  {page}")
 
 
 @contextmanager

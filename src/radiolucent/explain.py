@@ -30,13 +30,11 @@ from radiolucent.confidence.sequential import sample_until_decided
 from radiolucent.confidence.types import Confidence
 from radiolucent.errors import DegenerateSampling, MalformedInput, Notice, TargetNotFound
 from radiolucent.faithfulness.grade import grade_maps
-from radiolucent.faithfulness.grade_signals import Allowed
 from radiolucent.faithfulness.shared_grade import shared_grades
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.findings.knowable import mark_not_knowable
 from radiolucent.findings.names import describe
-from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.levels import Estimate, Level, Plan, estimate, plan_of
 from radiolucent.localize import ZONE_ESTIMATED
 from radiolucent.localize.box_readings import BoxReading, disagreements, read_boxes
@@ -353,27 +351,16 @@ class _Run:
             return
         with self._timed("grade"):
             if self.plan.grading == "shared" and any(takes(name, "proposed") for name in self.plan.methods):
-                grades = shared_grades(self.maps, self.prompt.language, allowed=self._allowed(features))
+                grades = shared_grades(self.maps, self.prompt.language)
             else:
-                made, anatomy = list(self.maps.values()), self._allowed(features)
-                beside = [anatomy.get(finding, ()) for _, finding in self.maps]
-                found = grade_maps(self.model, features, generation, made, allowed=beside, seed=self.seed)
+                made = list(self.maps.values())
+                found = grade_maps(self.model, features, generation, made, seed=self.seed)
                 grades = dict(zip(self.maps, found, strict=True))
         self.grades = {
             key: grade
             if grade.withheld
             else replace(grade, note=f"{self._where(self.maps[key], features)}{grade.note}")
             for key, grade in grades.items()
-        }
-
-    def _allowed(self, features: Features) -> dict[str, Allowed]:
-        """Finding's id -> the anatomy allowed for it, frame by frame; an external labeller's codes have none."""
-        grid = features.geometries[0].grid
-        mapped = {finding for _, finding in self.maps}
-        return {
-            finding.id: [place.allowed(finding.code, grid) for place in self._places(features)]
-            for finding in self.findings
-            if finding.id in mapped and finding.code in VOCABULARY
         }
 
     def _where(self, made: AttributionMap, features: Features) -> str:

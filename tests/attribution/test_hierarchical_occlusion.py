@@ -44,7 +44,7 @@ def planted(cell, images=2, strength=5.0):
 @pytest.mark.parametrize("cell", [0, 7, 15, 20, 31])
 def test_the_one_cell_that_matters_is_found_with_its_dense_loss_at_every_level(cell):
     model, features, generation, loss = planted(cell)
-    result = hierarchical_occlusion(model, features, generation, TARGET)
+    result = hierarchical_occlusion(model, features, generation, TARGET, space="pixels")
     values = result.values.reshape(-1)
     assert values.argmax() == cell
     assert values[cell] == pytest.approx(loss * (1 / CELLS + 1 / 4 + 1), rel=1e-4)  # its image, its quarter, itself
@@ -80,7 +80,7 @@ def test_dividing_everything_is_brute_force_over_every_level(images, target):
     model = AnalyticModel(images, curvature=0.05)
     features, generation = model.features(), model.generation()
     model.sequences = 0
-    result = hierarchical_occlusion(model, features, generation, target, refine=999)
+    result = hierarchical_occlusion(model, features, generation, target, refine=999, space="pixels")
     spent = model.sequences
     levels = [[Part((i, i + 1), (0, 4), (0, 4)) for i in range(images)]] if images > 1 else []
     for edge in (2, 1):

@@ -1,7 +1,8 @@
 """Occlusion from coarse to fine: the picture is quartered, and only the quarter that matters is quartered again.
 
 A study of several images is halved down to a single image first. At each level the parts with the largest losses go
-on, down to single cells: at 16 x 16 cells 17 passes instead of the 226 or more of dense occlusion. A place whose parts
+on, down to single cells: at 16 x 16 cells 17 passes instead of the 226 or more of dense occlusion. Soft tokens are
+hidden: on phantoms that pointed far better than hiding pixels, at no image encode. A place whose parts
 matter only together with another's, or that holds supporting and opposing evidence that cancel, can be missed: the
 price of not looking everywhere. Hiding a part with a margin of a cell, overlapping parts and a finer start were tried
 on phantoms: they cost more and pointed no better.
@@ -51,7 +52,7 @@ def hierarchical_occlusion(
     *,
     refine: int = 1,
     fill: Fill = "mean",
-    space: Space = "pixels",
+    space: Space = "tokens",
     batch: int = BATCH,
     other: Features | None = None,
 ) -> AttributionMap:
@@ -89,7 +90,7 @@ def hierarchical_occlusions(
     *,
     refine: int = 1,
     fill: Fill = "mean",
-    space: Space = "pixels",
+    space: Space = "tokens",
     batch: int = BATCH,
     other: Features | None = None,
 ) -> list[Made]:
@@ -166,18 +167,24 @@ def _passes(size: Size) -> Passes:
     halvings, quarterings = math.ceil(math.log2(size.images)), math.ceil(math.log2(size.cells) / 2)
     levels = [2] * halvings + [4] * quarterings
     shared, own = levels[:1], levels[1:]
-    hidden = sum(shared) + size.targets * sum(own)
-    return Passes(replays=1 + hidden, encodes=size.targets * (2 * (size.images - 1) + 4 * quarterings))
+    return Passes(replays=1 + sum(shared) + size.targets * sum(own))
+
+
+def _passes_in_pixels(size: Size) -> Passes:
+    """The same, and an image encode for every image that holds a hidden part."""
+    quarterings = math.ceil(math.log2(size.cells) / 2)
+    return _passes(size) + Passes(encodes=size.targets * (2 * (size.images - 1) + 4 * quarterings))
 
 
 METHOD = describe(
     hierarchical_occlusion,
     claim="relied_on",
     en="Hides quarters of the picture, then quarters of the quarter that the words lose most by, down to a cell.",
-    zh="先遮挡图像的四分之一，再逐级细分文字损失最大的部分，直至单个网格。",
-    cost="17 forward passes and 16 image encodes at 16 x 16 cells, batched",
+    zh="先隐藏图像的四分之一，再逐级细分文字损失最大的部分，直至单个网格。",
+    cost="17 forward passes at 16 x 16 cells, batched, no image encode; in pixels 16 image encodes",
     citation="Zeiler and Fergus 2014, arXiv 1311.2901, coarse to fine",
     passes=_passes,
     many=hierarchical_occlusions,
-    variants={"wide": {"refine": 2}, "tokens": {"space": "tokens"}},
+    variants={"wide": {"refine": 2}, "pixels": {"space": "pixels"}},
+    variant_passes={"pixels": _passes_in_pixels},
 )

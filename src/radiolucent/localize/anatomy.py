@@ -51,7 +51,6 @@ ALLOWED: dict[str, tuple[Structure, ...]] = {
     "increased_lung_markings": ("lungs", "mediastinum"),
 }
 HALF_CELL = 1 / 32  # of the film's longer edge: half of one of 16 cells, which is all that a map can resolve
-LEAST_INSIDE = 0.5  # of a map's mass: with less of it in the allowed anatomy, the evidence lies outside
 PLEURA = 1.5 / 16  # margin around the lungs that still is pleura, the sulcus below the dome included
 
 
@@ -83,38 +82,6 @@ def outside_allowed(code: str, point: Point, fields: LungFields | None) -> bool 
     if not (0 <= row <= rows and 0 <= column <= cols):
         return True
     return not bool(mask[min(row, rows - 1), min(column, cols - 1)])
-
-
-def mostly_outside(weights: NDArray[np.floating], allowed: NDArray[np.floating] | None) -> bool | None:
-    """Whether less than ``LEAST_INSIDE`` of a map's mass lies in the allowed anatomy.
-
-    Its mass and not its middle: a region at a lung's rim reaches beyond it with a cell's width, and the middle of two
-    places may lie in neither.
-
-    Parameters
-    ----------
-    weights
-        (n, n); only positive values count.
-    allowed
-        Share of each cell's area that is allowed, (n, n); None where it is not known.
-
-    Returns
-    -------
-    bool or None
-        None where ``allowed`` is, or where the map holds nothing.
-
-    Raises
-    ------
-    MalformedInput
-        Where the shapes differ.
-    """
-    if allowed is None:
-        return None
-    if weights.shape != allowed.shape:
-        raise MalformedInput(f"A map of shape {weights.shape} on anatomy of shape {allowed.shape}; expected the same.")
-    mass = np.clip(np.asarray(weights, dtype=np.float64), 0, None)
-    total = float(mass.sum())
-    return None if total <= 0 else float((mass * allowed).sum()) < LEAST_INSIDE * total
 
 
 def allowed_mask(code: str, fields: LungFields | None) -> Mask | None:

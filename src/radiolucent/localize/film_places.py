@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from radiolucent.attribution.cells import coverage
 from radiolucent.errors import Notice
-from radiolucent.localize.anatomy import allowed_mask, mostly_outside
+from radiolucent.localize.anatomy import outside_allowed
 from radiolucent.localize.lungs import LungFields, estimate_lung_fields
 from radiolucent.localize.regions import find_regions, peak_point
 from radiolucent.localize.words import Place, place_of, place_of_region
@@ -48,14 +47,12 @@ class FilmPlaces:
         point = peak_point(values, self.frame.geometry)
         return None if point is None else place_of(point, self.frame.geometry, self.fields, self.frame.view)
 
-    def allowed(self, code: str, grid: int) -> NDArray[np.float64] | None:
-        """Share of each cell's area in which a finding may lie, (grid, grid); None where the lungs were not found."""
-        mask = allowed_mask(code, self.fields)
-        return None if mask is None else coverage(mask, self.frame.geometry, grid)
-
     def outside(self, code: str, values: NDArray[np.floating]) -> bool | None:
-        """Whether a map's mass lies outside the anatomy allowed for a finding; None where unknown."""
-        return mostly_outside(values, self.allowed(code, values.shape[0]))
+        """Whether the heaviest region of a map lies outside the anatomy allowed for a finding; None where unknown."""
+        found = find_regions(values, self.frame.geometry)
+        if not found.regions:
+            return None
+        return outside_allowed(code, found.regions[0].centroid, self.fields)
 
 
 def film_places(frame: Frame, *, volume: bool = False) -> FilmPlaces:
