@@ -31,8 +31,8 @@ ALL = {*METHODS, "random", "centre_prior", "edges"}
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory):
-    source = PhantomSource(3, first_seed=22, size=256)
-    settings = Settings("demo", source, METHODS, perturb_on=1, check_on=1, fills=("mean", "road"))
+    source = PhantomSource(3, first_seed=22, size=256, codes=("pleural_effusion",))  # one finding a film
+    settings = Settings("demo", source, METHODS, perturb_on=1, check_on=1, fills=("road",))
     return evaluate(settings, tmp_path_factory.mktemp("lab"), workers=1)
 
 

@@ -96,15 +96,28 @@ class RowRecorder:
         self.first_of_batch = False  # True: of several sequences, the first one's rows are recorded
         self.first_query = 0
         self.wanted: tuple[int, ...] = ()
+        self.room = 0  # rows kept in one array made beforehand; 0: in as many parts as they come in
+        self._array: torch.Tensor | None = None
+        self._kept = [0 for _ in self.layer_types]
         self._image: list[list[torch.Tensor]] = [[] for _ in self.layer_types]
         self._sums: list[list[torch.Tensor]] = [[] for _ in self.layer_types]
         self._waiting = [_Waiting() for _ in self.layer_types]
 
-    def fork(self) -> RowRecorder:
-        """A recorder that goes on from what is recorded so far, leaving this one as it is."""
+    def fork(self, room: int = 0) -> RowRecorder:
+        """A recorder that goes on from what is recorded so far, leaving this one as it is.
+
+        Parameters
+        ----------
+        room
+            Most rows in all, where it is known: they are kept in one array from the start, whose pages are taken only
+            as they are filled, and never stand in memory twice.
+        """
         self._finish()
         other = RowRecorder(self.layer_types, self.image_positions, self.prompt_length, self.dtype)
-        other._image = [list(parts) for parts in self._image]
+        other.room = room
+        for layer, parts in enumerate(self._image):
+            for part in parts:
+                other._keep(layer, part)
         other._sums = [list(parts) for parts in self._sums]
         return other
 
@@ -182,8 +195,22 @@ class RowRecorder:
         if first_key > 0:
             image = image * (columns >= 0)
         prompt_text = rows[..., :boundary].sum(-1) - image.sum(-1)
-        self._image[layer].append(image.to(self.dtype))
+        self._keep(layer, image.to(self.dtype))
         self._sums[layer].append(torch.stack((prompt_text, rows[..., boundary:].sum(-1))))
+
+    def _keep(self, layer: int, image: torch.Tensor) -> None:
+        """Keep rows (heads, rows, cells) of a layer."""
+        if not self.room:
+            self._image[layer].append(image)
+            return
+        heads, count, cells = image.shape
+        if self._array is None:
+            self._array = torch.empty((len(self.layer_types), heads, self.room, cells), dtype=self.dtype)
+        first = self._kept[layer]
+        if first + count > self.room:
+            raise RuntimeError(f"Room was made for {self.room} rows; this is row {first + count}.")
+        self._array[layer, :, first : first + count] = image
+        self._kept[layer] = first + count
 
     def _finish(self) -> None:
         for layer in range(len(self.layer_types)):
@@ -192,15 +219,10 @@ class RowRecorder:
     def rows(self) -> AttentionRows:
         """Everything recorded so far."""
         self._finish()
-        # Layer by layer into one array that the recorder then shares: the rows never stand in memory twice.
-        heads, _, cells = self._image[0][0].shape
-        tokens = sum(part.shape[1] for part in self._image[0])
-        stored = torch.zeros((), dtype=self.dtype).numpy().dtype
-        image = np.empty((len(self.layer_types), heads, tokens, cells), dtype=stored)
-        for layer, parts in enumerate(self._image):
-            np.concatenate([part.cpu().numpy() for part in parts], axis=1, out=image[layer])
-            if image.size and parts[0].device.type == "cpu":
-                self._image[layer] = [torch.from_numpy(image[layer])]
+        if self._array is not None:
+            image = self._array[:, :, : self._kept[0]].numpy()
+        else:
+            image = np.stack([torch.cat(parts, dim=1).cpu().numpy() for parts in self._image])
         sums = np.stack([torch.cat(parts, dim=2).cpu().numpy() for parts in self._sums])
         return AttentionRows(image, sums[:, 0].clip(min=0), sums[:, 1], self.layer_types)
 

@@ -321,7 +321,7 @@ class Gemma3Model:
         """
         self._check_run(prompt, features, max_new_tokens, sequences=1 + count, capture=capture)
         start = self._start(prompt, features, prefill)
-        recorder = start.recorder.fork() if capture else None
+        recorder = start.recorder.fork(room=max_new_tokens) if capture else None
         with torch.no_grad(), row_capture(self.module):
             written, *drawn = write(
                 self.module,

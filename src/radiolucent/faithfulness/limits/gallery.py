@@ -31,11 +31,11 @@ class Shown:
     Parameters
     ----------
     kind
-        ``miss``, ``alarm``, or ``pair`` (the same case unchanged and under the condition).
+        ``miss``, ``alarm``, or ``side`` (put on a wrong side).
     code
-        What was missed or alarmed.
+        The finding that it is about.
     lesion
-        The missed lesion; None for an alarm.
+        The lesion missed or put on a wrong side; None for an alarm.
     pictures
         JPEG files: one, or the unchanged film and the changed one.
     reports
@@ -59,25 +59,28 @@ class Shown:
 def suggestion_films(limits: Limits, suggestion: Suggestion, factors: tuple[Factor, ...], edge: int) -> list[Shown]:
     """Cases of one suggestion: first those where it is worst, the plainest lesion first."""
     main = suggestion.main
-    if main.outcome == "wrong_side":
-        return []
+    kind = {"recall": "miss", "alarm": "alarm", "wrong_side": "side"}[main.outcome]
     set_, level = (SAMPLE, 0.0) if main.design == "sample" else (main.condition.factor, float(main.condition.level))
     films = {film.record.seed: film for film in limits.films if (film.record.set, film.record.level) == (set_, level)}
     usual = {film.record.seed: film for film in limits.films if film.record.set == USUAL}
-    narrow = [comparison.members for comparison in suggestion.narrower]
+    worst = [comparison.code for comparison in suggestion.narrower]  # in the sample all of them are the main finding
+
+    def about(member: tuple[int, str]) -> str:
+        """The finding to show: of alarms with anything, one that the suggestion names where there is one."""
+        seed, code = member
+        if kind != "alarm" or code in films[seed].alarms:
+            return code
+        return next((named for named in worst if named in films[seed].alarms), min(films[seed].alarms))
 
     def rank(member: tuple[int, str]) -> tuple[int, float, int]:
         seed, code = member
-        return -sum(member in inside for inside in narrow), -_contrast(films[seed], code), seed
+        inside = sum((seed, code) in c.members or (seed, about(member)) in c.members for c in suggestion.narrower)
+        return -inside, -_contrast(films[seed], code), seed
 
     shown = []
-    for seed, code in sorted(main.members, key=rank)[:EACH]:
-        film = films[seed]
-        kind = "alarm" if main.outcome == "alarm" else "miss"
-        if kind == "alarm" and code not in film.alarms:
-            code = sorted(film.alarms)[0]
-        before = usual.get(seed) if main.design == "paired" else None
-        shown.append(_shown(kind, code, film, before, factors, edge))
+    for member in sorted(main.members, key=rank)[:EACH]:
+        before = usual.get(member[0]) if main.design == "paired" else None
+        shown.append(_shown(kind, about(member), films[member[0]], before, factors, edge))
     return shown
 
 

@@ -25,8 +25,9 @@ TITLE: Words = ("Where the model fails", "模型的薄弱之处")
 HEADS: dict[str, Words] = {
     "suggestions": ("What to do", "改进建议"),
     "held": (
-        "Conditions under which no loss of recall is supported (change against the same cases unchanged)",
-        "未证实检出率下降的条件（与同一病例原片相比的变化）",
+        "Imposed conditions not told above: change of recall against the same cases unchanged (among so many, one "
+        "interval clear of 0 is no claim)",
+        "上文未列出的条件：与同一病例原片相比的检出率变化（比较众多，个别区间不含 0 不足以下结论）",
     ),
     "method": ("How these claims were made", "结论的依据"),
     "plots": ("Plots", "图"),
@@ -45,6 +46,7 @@ HEADS: dict[str, Words] = {
     "table": ("The table", "数据表"),
     "no_films": ("No miss and no false alarm in the sample.", "样本中没有漏诊和误报。"),
     "missed": ("Missed", "漏诊"),
+    "wrong_side": ("Put on a wrong side", "侧别错误"),
     "alarmed": ("Not there, but reported", "误报"),
     "as_it_was": ("as it was", "原片"),
     "report": ("Report", "报告"),
@@ -213,13 +215,14 @@ def _caption(shown: Shown) -> Words:
     if shown.lesion is None:
         return f"{HEADS['alarmed'][0]}: {en}", f"{HEADS['alarmed'][1]}：{zh}"
     lesion = shown.lesion
+    head = HEADS["wrong_side" if shown.kind == "side" else "missed"]
     sides = {"left": ("left", "左侧"), "right": ("right", "右侧"), "bilateral": ("both sides", "双侧")}
     zones = {"upper": ("upper zone", "上肺野"), "middle": ("middle zone", "中肺野"), "lower": ("lower zone", "下肺野")}
     place = [words for words in (sides.get(lesion.side or ""), zones.get(lesion.zone or "")) if words]
     size = f"{lesion.size_cm:.1f} cm, CNR {lesion.contrast:.1f}"
     return (
-        f"{HEADS['missed'][0]}: {en}{''.join(', ' + words[0] for words in place)}; {size}",
-        f"{HEADS['missed'][1]}：{zh}{''.join('，' + words[1] for words in place)}；{size}",
+        f"{head[0]}: {en}{''.join(', ' + words[0] for words in place)}; {size}",
+        f"{head[1]}：{zh}{''.join('，' + words[1] for words in place)}；{size}",
     )
 
 
