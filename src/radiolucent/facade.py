@@ -44,8 +44,10 @@ class ExplainableMedGemma:
 
     Examples
     --------
-    >>> explainer = ExplainableMedGemma()                                            # doctest: +SKIP
-    >>> report, explanations = explainer.analyze_image("chest_xray.jpg", "请描述主要发现")  # doctest: +SKIP
+    ::
+
+        explainer = ExplainableMedGemma()
+        report, explanations = explainer.analyze_image("chest_xray.jpg", "请描述主要发现")
     """
 
     def __init__(
