@@ -51,7 +51,7 @@ QUADRANT_LOOK: dict[Quadrant, Colour] = {
     "not image-based": RED,
     "unreliable": RED,
 }
-ROW = 52
+ROW = 60
 
 
 @dataclass(frozen=True)
