@@ -26,6 +26,9 @@ need() { # command, Debian package
 
 need chromium chromium
 need dciodvfy dicom3tools
+need dsr2html dcmtk
+need Orthanc orthanc
+need psql postgresql
 
 run "ruff" "$BIN/ruff" check src tests scripts
 run "mypy" "$BIN/mypy"

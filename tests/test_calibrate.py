@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 import radiolucent as rl
-from radiolucent.calibrate import Observed, compared, is_right, listed_cases, observe, phantom_cases
+from radiolucent.calibrate import (
+    Observations,
+    Observed,
+    Standing,
+    check,
+    compared,
+    is_right,
+    listed_cases,
+    observe,
+    page,
+    phantom_cases,
+)
+from radiolucent.calibrate.standing import tallies
 from radiolucent.cli import app
-from radiolucent.confidence.calibration import Labelled
+from radiolucent.confidence.calibrated import beside_weights
+from radiolucent.confidence.calibration import Calibration, Labelled
 from radiolucent.confidence.signals import Signals
 from radiolucent.errors import MalformedInput
 from radiolucent.findings import Finding
@@ -93,14 +108,43 @@ def test_a_table_that_cannot_be_read_is_refused(table: Path, rows: str) -> None:
         list(listed_cases(table))
 
 
-def test_every_judged_finding_of_a_draft_is_observed_with_all_its_scores() -> None:
+def test_every_judged_finding_of_a_draft_is_observed_with_all_its_scores_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = rl.load_model("demo")
-    seen = observe(model, phantom_cases(3, first_seed=40_000), Prompt(model.profile.question("en")), samples=8)
+    prompt, kept = Prompt(model.profile.question("en")), tmp_path / "observed.jsonl"
+    observed = observe(model, phantom_cases(3, first_seed=40_000), prompt, samples=8, kept=kept)
+    seen = observed.findings
+    assert observed.films == 3 and observed.unfit == {}
     assert len({one.labelled.case for one in seen}) == 3 and {one.labelled.polarity for one in seen} >= {"absent"}
     for one in seen:
         assert 0 <= one.frequency <= 1 and 0 <= one.early <= 1 and 0 <= one.p_true <= 1
-        assert one.drawn in (4, 8) and one.sequence < 0
+        assert one.drawn in (4, 8) and one.sequence < 0 and 0 <= one.entropy <= math.log(8)
+        assert one.full.margin == one.labelled.signals.margin
+        if one.drawn == 8:
+            assert one.full == one.labelled.signals
     assert np.mean([one.labelled.right for one in seen]) > 0.7  # the demo model reads phantoms
+
+    *lines, _ = kept.read_text("utf-8").split("\n")
+    kept.write_text("\n".join([*lines[:-1], lines[-1][:40]]), "utf-8")  # interrupted inside the last film
+    asked = []
+    again = lambda *given: asked.append(given) or ([], "again")  # noqa: E731
+    monkeypatch.setattr("radiolucent.calibrate.observations._observed", again)
+    resumed = observe(model, phantom_cases(3, first_seed=40_000), prompt, samples=8, kept=kept)
+    assert len(asked) == 1 and resumed.unfit == {"phantom 40002": "again"}
+    assert resumed.findings == tuple(one for one in seen if one.labelled.case != "phantom 40002")
+    with pytest.raises(MalformedInput, match="seed"):
+        observe(model, phantom_cases(3, first_seed=40_000), prompt, samples=8, seed=1, kept=kept)
+    kept.write_text("{", "utf-8")
+    with pytest.raises(MalformedInput):
+        observe(model, phantom_cases(3, first_seed=40_000), prompt, samples=8, kept=kept)
+
+
+def test_a_film_whose_samples_are_unfit_gives_no_confidence() -> None:
+    model = rl.load_model("demo")
+    prompt = Prompt(model.profile.question("en"))
+    with pytest.raises(MalformedInput, match="judged"):  # cut off after three words: none is fit
+        observe(model, phantom_cases(1, first_seed=40_000), prompt, samples=4, max_new_tokens=3)
 
 
 def drawn(count: int, seed: int = 0) -> list[Observed]:
@@ -110,11 +154,11 @@ def drawn(count: int, seed: int = 0) -> list[Observed]:
     for case in range(count):
         margin = float(rng.normal(1.5, 2.0))
         right = bool(rng.uniform() < 1 / (1 + math.exp(-margin)))
-        signals = Signals(float(rng.normal()), margin, float(rng.normal()), float(rng.normal()))
+        signals = Signals(float(rng.normal()), margin, *map(float, rng.normal(size=3)))
         frequency = float(np.clip(0.5 + 0.2 * margin + rng.normal(), 0, 1))
         made.append(
-            Observed(Labelled(f"{case}", "nodule", "present", signals, right), frequency, frequency, 8,
-                     float(rng.normal()), float(rng.uniform()))
+            Observed(Labelled(f"{case}", "nodule", "present", signals, right), signals.support, frequency, frequency, 8,
+                     float(rng.normal()), float(rng.uniform()), float(rng.uniform()))
         )  # fmt: skip
     return made
 
@@ -135,3 +179,93 @@ def test_too_few_cases_are_refused_by_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2 and "at least 50" in json.loads(result.stdout)["message"]
     assert not (tmp_path / "calibration.json").exists()
+
+
+@pytest.fixture(scope="module")
+def made() -> Calibration:
+    return compared(drawn(600), "a" * 64, Prompt("What?"), source="drawn", seeds=(0, 599)).calibration
+
+
+def test_a_calibration_is_checked_on_films_that_it_never_saw(made: Calibration, tmp_path: Path) -> None:
+    found = check(Observations(tuple(drawn(800, seed=1)), 801, {"x": "cut off"}), made, seeds=(600, 1400))
+    assert (found.films, found.findings, found.unfit) == (801, 800, {"x": "cut off"})
+    right = found.right
+    best = np.array([one.labelled.signals.margin for one in drawn(800, seed=1)])
+    assert found.overall["ece"][0] < 0.06
+    assert found.auroc["calibrated"][0] == pytest.approx(roc_auc_score(right, found.probability))
+    assert found.auroc["calibrated"][0] > roc_auc_score(right, best) - 0.01
+    assert found.loss == (0, 0, 0)  # all samples were drawn
+    assert found.overall["brier"][0] < found.base_brier == pytest.approx(right.mean() * (1 - right.mean()))
+    for name, (value, low, high) in found.ahead.items():
+        assert value == pytest.approx(found.auroc["calibrated"][0] - found.auroc[name][0])
+        assert low <= value <= high
+    held = {demand.en: demand.held for demand in found.demands}
+    assert held["samples drawn on average"] and held["AUROC ahead of P(True)"]
+    with pytest.raises(MalformedInput, match="not unseen"):
+        check(Observations(tuple(drawn(800, seed=1)), 800, {}), made, seeds=(599, 1398))
+    sure = tuple(replace(one, labelled=replace(one.labelled, right=True)) for one in drawn(10))
+    with pytest.raises(MalformedInput, match="more films"):
+        check(Observations(sure, 10, {}), made)
+
+
+def test_what_stopping_early_costs_is_measured_on_the_probability(made: Calibration) -> None:
+    """With a support that speaks for the truth only over all samples, stopping early costs what it should."""
+    telling = replace(made, weights={**made.weights, "support": 3.0})
+    seen = []
+    for one in drawn(400, seed=2):
+        seen.append(replace(one, full_support=3.0 if one.labelled.right else -3.0))
+    found = check(Observations(tuple(seen), 400, {}), telling)
+    full = [telling.probability("nodule", "present", one.full) for one in seen]
+    assert found.loss[0] == pytest.approx(roc_auc_score(found.right, full) - found.auroc["calibrated"][0])
+    assert found.loss[0] > 0.05
+    assert not next(demand for demand in found.demands if demand.en == "AUROC lost by stopping early").held
+
+
+def words(kind: str, word: str | None, count: int) -> list[Standing]:
+    return [Standing(kind, f"{kind} {i}", "m", "nodule", "present", 8, 8, 1.0, word) for i in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"),
+    [
+        ([*words("marked", "evidence elsewhere", 5), *words("blank", "not image-based", 5)], True),
+        ([*words("marked", "evidence elsewhere", 5), *words("marked", "grounded", 1)], False),
+        (words("marked", "unstable", 1), False),
+        (words("blank", None, 1), False),
+        (words("read", "grounded", 3), True),
+    ],
+)
+def test_nothing_that_a_marker_or_a_blank_film_says_may_pass_as_grounded(found: list[Standing], holds: bool) -> None:
+    assert page.words_hold(found) is holds
+
+
+def test_the_check_is_written_for_machines_and_for_people_in_both_languages(made: Calibration, tmp_path: Path) -> None:
+    found = check(Observations(tuple(drawn(300, seed=3)), 300, {}), made, seeds=(5000, 5299))
+    standing = [*words("marked", "evidence elsewhere", 4), *words("read", "grounded", 6), *words("read", None, 1)]
+    written = page.write(found, standing, tmp_path / "deep", command="radiolucent calibrate --check")
+    assert [path.name for path in written] == list(page.FILES) and all(path.stat().st_size for path in written)
+    document = json.loads(written[0].read_text("utf-8"))
+    assert document["films"] == 300 and document["seeds"] == [5000, 5299]
+    assert document["words"][1]["words"] == {"grounded": 6, "none": 1}
+    english, chinese = (path.read_text("utf-8") for path in written[1:3])
+    for demand in found.demands:
+        assert demand.en in english and demand.zh in chinese
+    assert "radiolucent calibrate --check" in english and "依据在他处" in chinese and "danger" not in english
+    assert [tally.grounded for tally in tallies(standing)] == [0, 6]
+
+
+def test_the_packaged_calibrations_fit_the_demo_model_and_no_film_of_the_check() -> None:
+    model = rl.load_model("demo")
+    for language in ("en", "zh"):
+        found = beside_weights(model.folder, model.weights_hash, Prompt(model.profile.question(language), language))
+        assert found is not None and found.cases >= 300 and found.seeds is not None
+        found.check_unseen((80_000, 80_499))
+
+
+def test_a_check_on_films_that_it_was_fitted_on_is_refused_by_the_command(tmp_path: Path) -> None:
+    arguments = ["calibrate", "--check", "--films", "2", "--first-seed", "50010", "--out", str(tmp_path), "--json"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2 and "not unseen" in json.loads(result.stdout)["message"]
+    arguments += ["--question", "What is this?"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2 and "No calibration" in json.loads(result.stdout)["message"]

@@ -128,6 +128,17 @@ def test_evaluate_compares_methods(tmp_path: Path) -> None:
     assert json.loads(scores.read_text(encoding="utf-8")) == stored
 
 
+def test_evaluate_exposes_the_shortcut(tmp_path: Path) -> None:
+    arguments = ("evaluate", "--shortcut", "--films", 2, "--first-seed", 40000, "--out", tmp_path)
+    stored = said(run(*arguments, "--json"))
+    assert json.loads((tmp_path / "shortcut.json").read_text(encoding="utf-8")) == stored
+    assert list(stored["models"]) == ["demo", "demo-shortcut"]
+    assert stored["models"]["demo"]["alarms"]["count"] == 0
+    assert stored["models"]["demo-shortcut"]["alarms"]["count"] >= 1
+    assert all(model["films"] == 2 for model in stored["models"].values())
+    assert "--shortcut" in run("evaluate", "--help").output
+
+
 # Bad input: exit code 2 and a message that says what to do
 
 

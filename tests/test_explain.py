@@ -17,7 +17,8 @@ from pydicom.data import get_testdata_file
 import radiolucent as rl
 from radiolucent.errors import MalformedInput, ParityError
 from radiolucent.faithfulness.pointing import pointing_hit
-from radiolucent.faithfulness.types import WITHHELD_EN, MapGrade
+from radiolucent.faithfulness.types import MapGrade
+from radiolucent.localize import WITHHELD
 from radiolucent.localize.film_places import film_places
 from radiolucent.phantom.dicom import write_dicom
 from radiolucent.phantom.film import PhantomCase, draw_case
@@ -169,12 +170,12 @@ def test_a_withheld_map_says_so_and_is_not_judged_further(
     model: Gemma3Model, study: rl.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withheld = MapGrade("not shown", effect=0.0, control_low=0.0, control_high=1.0, withheld=True)
-    monkeypatch.setattr(pipeline, "grade_maps", lambda model, features, generation, maps, seed: [withheld] * len(maps))
+    monkeypatch.setattr(pipeline, "grade_maps", lambda model, features, generation, maps, **_: [withheld] * len(maps))
     made = rl.explain(model, study, samples=0, methods=("saliency",))
     assert all(grade.withheld for grade in made.faithfulness.values())
     assert not {"other_side", "outside_anatomy"} & {notice.code for notice in made.warnings}
     page = (made.save(tmp_path / "bundle") / "report.html").read_text(encoding="utf-8")
-    assert WITHHELD_EN in page
+    assert WITHHELD.en in page
 
 
 # Language and question

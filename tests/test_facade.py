@@ -44,7 +44,8 @@ def test_the_report_is_chinese_and_names_the_lesion(answered: tuple[str, dict[st
 
 
 def test_the_four_explanations_are_there(answered: tuple[str, dict[str, Any], rl.Explanation]) -> None:
-    assert set(answered[1]) == {"attention_maps", "feature_importance", "confidence_analysis", "decision_trace"}
+    four = {"attention_maps", "feature_importance", "confidence_analysis", "decision_trace"}
+    assert set(answered[1]) == four | {"decision_chain", "contrasts", "clinical_summary"}
 
 
 def test_attention_maps_by_layer_and_word(answered: tuple[str, dict[str, Any], rl.Explanation]) -> None:
@@ -88,6 +89,12 @@ def test_the_decision_trace_walks_through_the_report(answered: tuple[str, dict[s
         chances = [chance for _, chance in step["alternatives"]]
         assert chances == sorted(chances, reverse=True) and sum(chances) <= 1 + 1e-4
         assert set(step["attention"]) == set(explanations["attention_maps"]["layers"])
+        assert set(step["layer_types"]) == set(step["attention"])
+        assert set(step["layer_types"].values()) <= {"global", "sliding"}
+        losses = step["image_reliance_blank"], step["image_reliance_other_patient"]
+        assert step["image_reliance"] == max(losses)
+        clinical = step["kind"] not in ("grammar", "punctuation")
+        assert (step["depends_on_image"] in ("seen", "guessed")) is clinical
     spoken = max(steps, key=lambda step: step["image_reliance"])
     assert spoken["word"].strip() in "实变影右下肺野见未"
 
@@ -109,3 +116,14 @@ def test_a_study_and_an_output_folder_are_taken_too(tmp_path: Path, monkeypatch:
     assert explanations["feature_importance"].shape == (256, 256)  # of the whole answer: nothing was found
     assert "consolidation" not in explanations["confidence_analysis"]
     assert (tmp_path / "out" / "explainable_report.png").is_file()
+
+
+def test_the_chain_the_contrasts_and_the_summary_are_in_the_prompts_language(
+    answered: tuple[str, dict[str, Any], rl.Explanation],
+) -> None:
+    _, explanations, explanation = answered
+    chain, contrasts = explanations["decision_chain"], explanations["contrasts"]
+    assert chain[0]["stage"] == "问题" and chain[-1]["stage"] == "结论"
+    assert "".join(chain[-1]["words"]) in explanation.report
+    assert contrasts and all(one["question"].startswith("为何") and one["margin"] > -20 for one in contrasts)
+    assert explanations["clinical_summary"].startswith("草稿描述")

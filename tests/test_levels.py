@@ -81,6 +81,31 @@ def test_the_callers_own_samples_and_methods_stand_in_the_levels_place() -> None
         plan_of("quick", methods=("palmistry",))
 
 
+def test_standard_stays_within_three_plain_generations_where_the_samples_agree() -> None:
+    """At 4B size, once the blank and the other patient's film were encoded for the weights."""
+    expected = costed("standard", findings=3, tokens=100)
+    once = 2 * FULL_SIZE.encode
+    plain = FULL_SIZE.encode + 300 * FULL_SIZE.position + 100 * FULL_SIZE.token
+    assert (expected.seconds - once - expected.of("sample")) / plain <= 3
+
+
+def test_the_passes_of_the_trace_are_planned(
+    model: Gemma3Model, study: rl.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: list[int] = []
+    plain = Gemma3Model.choice_logprobs
+
+    def counted(self: Gemma3Model, inputs: object, ids: object, rows: list[object], choices: object) -> object:
+        pictures.append(len(rows))
+        return plain(self, inputs, ids, rows, choices)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Gemma3Model, "choice_logprobs", counted)
+    made = rl.explain(model, study, samples=0)
+    planned = next(step for step in costed("standard", findings=1).steps if step.name == "trace").passes
+    assert len(pictures) == 1 and 4 <= pictures[0] <= planned.replays  # the picture as it is may be known
+    assert made.trace is not None and any(one.margin_hidden is not None for one in made.trace.contrasts)
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_plan_reads_as_one_line_a_step(language: str) -> None:
     expected = costed("standard")

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from radiolucent import attribution
     from radiolucent.attribution.registry import attribute
+    from radiolucent.clinic.assistant import ClinicalAIAssistant
     from radiolucent.explain import explain
     from radiolucent.facade import ExplainableMedGemma
     from radiolucent.findings import Finding, extract_findings
     from radiolucent.report.bundle import load_explanation
     from radiolucent.report.explanation import Explanation
     from radiolucent.study import Study, load_study
+    from radiolucent.trace.contrast import contrast
     from radiolucent.vlm.load import load_model
     from radiolucent.vlm.target import find_target
     from radiolucent.vlm.types import Prompt, Target
 
 _HOMES = {
+    "ClinicalAIAssistant": "radiolucent.clinic.assistant",
     "ExplainableMedGemma": "radiolucent.facade",
     "Explanation": "radiolucent.report.explanation",
     "Finding": "radiolucent.findings",
@@ -31,6 +34,7 @@ _HOMES = {
     "Study": "radiolucent.study",
     "Target": "radiolucent.vlm.types",
     "attribute": "radiolucent.attribution.registry",
+    "contrast": "radiolucent.trace.contrast",
     "explain": "radiolucent.explain",
     "extract_findings": "radiolucent.findings",
     "find_target": "radiolucent.vlm.target",
@@ -40,6 +44,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClinicalAIAssistant",
     "ExplainableMedGemma",
     "Explanation",
     "Finding",
@@ -48,6 +53,7 @@ __all__ = [
     "Target",
     "attribute",
     "attribution",
+    "contrast",
     "explain",
     "extract_findings",
     "find_target",

@@ -59,6 +59,11 @@ CUT_SHORT = Notice(
     "The report reached the length limit and may end in mid-sentence.",
     "报告达到长度上限，可能在句中截断。",
 )
+NOTHING_SHOWN = Notice(
+    "nothing_shown",
+    "The film shows nothing: it is of one grey all over. What is said of it has no support in the image.",
+    "图像无内容：全片灰度均匀。所述内容均无图像依据。",
+)
 NO_BOXES = Notice("no_boxes", "This model draws no boxes of its own.", "该模型不输出定位框。")
 PARTIAL = Notice(
     "partial",
@@ -130,8 +135,11 @@ def place_caveats(
         finding = next(one for one in findings if one.id == finding_id)
         strongest = int(made.values.max(axis=(1, 2)).argmax())
         names = describe(finding, "en"), describe(finding, "zh")
-        if places[strongest].outside(finding.code, made.values[strongest]):
-            yield outside_notice(*names)
-        place = places[strongest].of_map(made.values[strongest])
-        if place is not None and {place.side, finding.side} == {"left", "right"}:
+        if grade.other_side:
             yield other_side_notice(*names)
+        elif grade.outside:
+            yield outside_notice(*names)
+        elif grade.other_side is None:  # sides were not held against the anatomy
+            place = places[strongest].of_map(made.values[strongest])
+            if place is not None and {place.side, finding.side} == {"left", "right"}:
+                yield other_side_notice(*names)

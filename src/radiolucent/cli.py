@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from radiolucent.errors import (
     MalformedInput,
@@ -31,7 +32,28 @@ if TYPE_CHECKING:
 
 BAD_INPUT = (MalformedInput, UnsupportedInput, TargetNotFound, WeightsUnavailable, UnsupportedModel, FileNotFoundError)
 
+
+
+class _WithClinic(TyperGroup):
+    """The clinic's commands beside ours, loaded only when they are listed or called."""
+
+    names = ("serve", "worker", "verify-audit", "admin", "backup", "restore", "retention")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *self.names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.names:
+            return super().get_command(ctx, cmd_name)
+        try:
+            from radiolucent.clinic.commands import app as clinic
+        except ImportError as missing:  # typed: it says what to install
+            return _unavailable(cmd_name, str(missing))
+        return _with_failures(cast(Any, typer.main.get_command(clinic)).commands[cmd_name])
+
+
 app = typer.Typer(
+    cls=_WithClinic,
     name="radiolucent",
     help="What a medical vision-language model saw, what it relied on, how sure it is. Not a medical device.",
     no_args_is_help=True,
@@ -159,15 +181,20 @@ def explain(
 
 
 @app.command(
-    epilog="Example: `radiolucent evaluate --films 300 --methods attention,saliency,token_ablation --out out/lab`"
+    epilog="Examples: `radiolucent evaluate --films 300 --workers 2 --out out/lab`; "
+    "`radiolucent evaluate --shortcut --films 100 --first-seed 70000 --json`"
 )
 def evaluate(
     context: typer.Context,
     model: ModelOption = "demo",
     films: Annotated[int, typer.Option(help="Unseen phantoms with at least one lesion.")] = 100,
     methods: Annotated[
-        str, typer.Option(help="Comma-separated; `attention:final` is the last layer's mean, the tutorial default.")
-    ] = "attention:final,attention,saliency,token_ablation",
+        str,
+        typer.Option(
+            help="Comma-separated; those of the committed table if left out. `attention:final` is the last layer's "
+            "mean, the tutorial default."
+        ),
+    ] = "",
     lang: Annotated[str, typer.Option(help="`en` or `zh`.")] = "en",
     first_seed: Annotated[int, typer.Option(help="Seed of the first phantom.")] = 0,
     findings: Annotated[str, typer.Option(help="Phantom findings that count, comma-separated; all if left out.")] = "",
@@ -199,6 +226,14 @@ def evaluate(
     limits: Annotated[
         bool, typer.Option("--limits", help="Where the model fails instead: recall and false alarms by factor.")
     ] = False,
+    shortcut: Annotated[
+        bool,
+        typer.Option(
+            "--shortcut",
+            help="Instead: does a corner marker on the film make the model name a finding, and do its explanations "
+            "expose that? Beside the two bundled models, of which one was taught to cheat.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for films, tables, plots and report.html; a `.json` file: the table alone."),
@@ -214,6 +249,7 @@ def evaluate(
 
         from transformers.utils import logging
 
+        from radiolucent.faithfulness.lab.choice import COMPARED
         from radiolucent.faithfulness.lab.formats import as_dict
         from radiolucent.faithfulness.lab.report import write_report
         from radiolucent.faithfulness.lab.run import Settings
@@ -223,6 +259,9 @@ def evaluate(
         logging.disable_progress_bar()
         if limits:
             _limits(_load(model), films, first_seed, _language(lang), workers, resume, out, as_json)
+            return
+        if shortcut:
+            _shortcut(model, films, first_seed, _language(lang), seed, out, as_json)
             return
         settings = Settings(
             model=model,
@@ -236,7 +275,7 @@ def evaluate(
                 films_folder=films_folder,
                 categories=categories,
             ),
-            methods=tuple(_names(methods)),
+            methods=tuple(_names(methods)) or COMPARED,
             language=_language(lang),
             perturb_on=faithfulness_on,
             check_on=sanity_on,
@@ -362,15 +401,34 @@ def bench(
             raise typer.Exit(1)
 
 
-@app.command(epilog="Example: `radiolucent calibrate --films 500 --first-seed 50000 --out out/calibration`")
+@app.command(
+    epilog="Example: `radiolucent calibrate --films 500 --out out/calibration`, then "
+    "`radiolucent calibrate --check --words 50 --out out/check`"
+)
 def calibrate(
+    context: typer.Context,
     cases: Annotated[
         Path | None,
         typer.Argument(help="CSV table of labelled films (film, code, present, side, patient); phantoms if left out."),
     ] = None,
     model: ModelOption = "demo",
     films: Annotated[int, typer.Option(help="Phantoms, where no table is given.")] = 500,
-    first_seed: Annotated[int, typer.Option(help="Seed of the first phantom.")] = 50_000,
+    first_seed: Annotated[
+        int | None, typer.Option(help="Seed of the first phantom; 50000 to fit and 80000 to check if left out.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fit nothing: hold a calibration against films that it never saw.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="To be checked; the one beside the weights if left out.")
+    ] = None,
+    words: Annotated[
+        int,
+        typer.Option(
+            help="With `--check`: films of each kind (marked, blank, ordinary) on which the word for the kind of "
+            "certainty is checked, with the two bundled models."
+        ),
+    ] = 0,
     question: Annotated[str | None, typer.Option("--question", "-q", help="The model's usual one if left out.")] = None,
     lang: Annotated[str, typer.Option(help="`en` or `zh`.")] = "en",
     risk: Annotated[float, typer.Option(help="Largest share of cases that may keep a wrong finding.")] = 0.1,
@@ -378,23 +436,36 @@ def calibrate(
     out: OutOption = Path("out/calibration"),
     as_json: JsonOption = False,
 ) -> None:
-    """Fit how probable it is that a finding is right, on films whose findings are known; good for this model only."""
-    with _failures(as_json):
+    """Fit how probable it is that a finding is right, on films whose findings are known; good for this model only.
+
+    With `--check` a calibration is held against other films. Films that are done are kept in the folder: stop at any
+    time and run the same command again to go on.
+    """
+    with _failures(as_json), _films_kept(out):
         from radiolucent.calibrate import calibrate as run
         from radiolucent.calibrate import listed_cases, phantom_cases
         from radiolucent.vlm.types import Prompt
 
         loaded = _load(model)
         language = _language(lang)
-        known = phantom_cases(films, first_seed=first_seed) if cases is None else listed_cases(cases)
+        first = (80_000 if check else 50_000) if first_seed is None else first_seed
+        known = phantom_cases(films, first_seed=first) if cases is None else listed_cases(cases)
+        seeds = (first, first + films - 1) if cases is None else None
+        prompt = Prompt(question or loaded.profile.question(language), language)
         say: Callable[[str], None] | None = None
         if not as_json and sys.stderr.isatty():
-            say = lambda text: print(text, end="\r", file=sys.stderr)  # noqa: E731
+            say = lambda text: print(f"{text:<79}", end="\r", file=sys.stderr)  # noqa: E731
+        if check:
+            _check_calibration(
+                loaded, known, seeds, prompt, calibration, words, first, seed, out, _command(context), as_json, say
+            )
+            return
         result = run(
             loaded,
             known,
-            Prompt(question or loaded.profile.question(language), language),
+            prompt,
             source="synthetic phantoms" if cases is None else "labelled films",
+            seeds=seeds,
             risk=risk,
             seed=seed,
             out=out,
@@ -427,6 +498,49 @@ def train_demo(
         card = measure(folder, films=films)
         write_card(card, folder, fields(recipe), cheats=shortcut is not None)
         print((folder / "MODEL_CARD.md").read_text(encoding="utf-8"))
+
+
+def _check_calibration(
+    model: Any,
+    cases: Any,
+    seeds: tuple[int, int] | None,
+    prompt: Any,
+    path: Path | None,
+    words: int,
+    first_seed: int,
+    seed: int,
+    out: Path,
+    command: str,
+    as_json: bool,
+    say: Callable[[str], None] | None,
+) -> None:
+    from radiolucent.calibrate import check, observe, page, standings
+    from radiolucent.confidence.calibrated import beside_weights
+    from radiolucent.confidence.calibration import load
+
+    made = beside_weights(model.folder, model.weights_hash, prompt) if path is None else load(path)
+    if made is None:
+        raise MalformedInput(
+            "No calibration for this question lies beside the weights; make one with `radiolucent calibrate` and name "
+            "it with `--calibration`."
+        )
+    made.check(model.weights_hash, prompt.question, prompt.language)
+    made.check_unseen(seeds)
+    seen = observe(model, cases, prompt, seed=seed, kept=out / "observed.jsonl", say=say)
+    found = check(seen, made, seeds=seeds, seed=seed)
+    standing: tuple[Any, ...] = ()
+    if words:
+        bundled = _load("demo"), _load("demo-shortcut")
+        kept = out / "words.jsonl"
+        standing = standings(
+            *bundled, films=words, first_seed=first_seed, language=prompt.language, seed=seed, kept=kept, say=say
+        )
+    written = page.write(found, standing, out, command=command)
+    if as_json:
+        _print_json(page.as_dict(found, standing, command))
+        return
+    print(page.page(found, standing, command, prompt.language))
+    print(f"Written: {', '.join(str(one) for one in written)}")
 
 
 def _limits(
@@ -469,6 +583,57 @@ def _limits(
     print(f"\nReport:  {page}")
 
 
+def _shortcut(
+    model: str, films: int, first_seed: int, language: Any, seed: int, out: Path | None, as_json: bool
+) -> None:
+    from radiolucent.faithfulness.shortcut_check import BUNDLED, as_dict, as_text, check_shortcut
+    from radiolucent.findings import extract_findings
+    from radiolucent.vlm.types import Prompt
+
+    loaded = {name: _load(name) for name in dict.fromkeys((*BUNDLED, model))}
+    asked = {name: (one, Prompt(one.profile.question(language), language)) for name, one in loaded.items()}
+    said = None
+    if not as_json and sys.stderr.isatty():
+        said = lambda name, done, of: print(f"\r{name}: {done} of {of} films", end="", file=sys.stderr)  # noqa: E731
+    reports = check_shortcut(
+        asked, films=films, first_seed=first_seed, extract=extract_findings, seed=seed, progress=said
+    )
+    stored = as_dict(reports, first_seed=first_seed)
+    if out is not None:
+        path = out if out.suffix == ".json" else out / "shortcut.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(stored, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json(stored)
+        return
+    print(as_text(reports, language))
+
+
+def _with_failures(command: Any) -> Any:
+    """A clinic command whose errors end as ours do."""
+    for inner in getattr(command, "commands", {}).values():
+        _with_failures(inner)
+    run = command.callback
+    if run is not None and not hasattr(command, "commands"):
+
+        def guarded(**given: Any) -> Any:
+            with _failures(bool(given.get("as_json"))):
+                return run(**given)
+
+        command.callback = guarded
+    return command
+
+
+def _unavailable(name: str, message: str) -> Any:
+    stub = typer.Typer(add_completion=False)
+
+    @stub.command(name, help=f"Not installed: {message}")
+    def fail() -> None:
+        _fail(RadiolucentError(message), 1, False)
+
+    return typer.main.get_command(stub)
+
+
 @contextmanager
 def _failures(as_json: bool) -> Iterator[None]:
     """Turn errors into one clear message and the exit code that scripts rely on."""
@@ -480,6 +645,16 @@ def _failures(as_json: bool) -> Iterator[None]:
         _fail(error, 2, as_json)
     except KeyboardInterrupt:
         print("Interrupted; nothing was written.", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _films_kept(out: Path) -> Iterator[None]:
+    """On Ctrl-C say what is not lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Interrupted. Finished films are kept in {out}; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
@@ -578,8 +753,13 @@ def _where(bundle: Path) -> None:
 
 
 def _summary(explanation: Explanation, bundle: Path) -> dict[str, Any]:
+    from radiolucent.report.summary import clinical_summary
+
+    trace, summary = explanation.trace, clinical_summary(explanation)
     return {
         "report": explanation.report,
+        "summary": {"answer": summary.answer, "recheck": list(summary.recheck), "text": summary.text},
+        "chain": [] if trace is None else [asdict(step) for step in trace.chain],
         "findings": [
             {
                 "id": finding.id,
@@ -606,16 +786,19 @@ def _notices(explanation: Explanation) -> list[Any]:
 
 def _show(explanation: Explanation) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from radiolucent.confidence.types import QUADRANT_WORDS
     from radiolucent.faithfulness.types import GRADE_WORDS
     from radiolucent.findings.names import describe
+    from radiolucent.report.console import chain_pieces, report_pieces, summary_pieces
     from radiolucent.report.wording import probability
 
     zh = explanation.language == "zh"
     console = _console()
     console.print(f"\n[bold]{'问题' if zh else 'Question'}[/bold]  {explanation.prompt.question}", markup=True)
-    console.print(f"[bold]{'报告' if zh else 'Report'}[/bold]    {explanation.report}\n", markup=True)
+    console.print(Text.assemble((f"{'报告' if zh else 'Report'}    ", "bold"), *report_pieces(explanation)))
+    console.print(Text.assemble(*summary_pieces(explanation)))
     calibrated = explanation.confidence is not None and explanation.confidence.calibrated
     heads = ("征象", "一致", "区间", "依据") if zh else ("finding", "agree", "interval", "evidence")
     table = Table(*heads, *((("概率" if zh else "probability"),) if calibrated else ()))
@@ -640,6 +823,7 @@ def _show(explanation: Explanation) -> None:
     console.print(table)
     if explanation.confidence is not None and explanation.confidence.note:
         console.print(explanation.confidence.note, style="dim", markup=False)
+    console.print(Text.assemble(*chain_pieces(explanation)))
     for notice in _notices(explanation):
         console.print(f"! {notice.text(explanation.language)}", style="yellow", markup=False)
 

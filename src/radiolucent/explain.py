@@ -21,20 +21,31 @@ from radiolucent.attribution.maps import EmptyMap
 from radiolucent.attribution.registry import attribute_all, takes
 from radiolucent.attribution.targets import finding_chars, finding_target, soft_rows
 from radiolucent.attribution.types import AttributionMap
-from radiolucent.caveats import NO_BOXES, PARTIAL, caveats, empty_map, no_confidence, no_target, place_caveats
+from radiolucent.caveats import (
+    NO_BOXES,
+    NOTHING_SHOWN,
+    PARTIAL,
+    caveats,
+    empty_map,
+    no_confidence,
+    no_target,
+    place_caveats,
+)
 from radiolucent.confidence.calibrated import beside_weights, with_probes
 from radiolucent.confidence.calibration import Calibration
 from radiolucent.confidence.probe import ASKED, probe
-from radiolucent.confidence.quadrant import with_image_lift
+from radiolucent.confidence.quadrant import shows_nothing, with_image_lift
 from radiolucent.confidence.sequential import sample_until_decided
 from radiolucent.confidence.types import Confidence
 from radiolucent.errors import DegenerateSampling, MalformedInput, Notice, TargetNotFound
 from radiolucent.faithfulness.grade import grade_maps
+from radiolucent.faithfulness.grade_signals import Allowed
 from radiolucent.faithfulness.shared_grade import shared_grades
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.findings.knowable import mark_not_knowable
 from radiolucent.findings.names import describe
+from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.levels import Estimate, Level, Plan, estimate, plan_of
 from radiolucent.localize import ZONE_ESTIMATED
 from radiolucent.localize.box_readings import BoxReading, disagreements, read_boxes
@@ -43,7 +54,11 @@ from radiolucent.progress import Announced, Progress, announced
 from radiolucent.report.explanation import Explanation
 from radiolucent.study import Study
 from radiolucent.trace.build import build_trace
-from radiolucent.trace.types import Trace
+from radiolucent.trace.chain import decision_chain
+from radiolucent.trace.contrast import Hidden, contrasted, hidden_of
+from radiolucent.trace.reliance import drawn_film
+from radiolucent.trace.rivals import Rival, rivals_of
+from radiolucent.trace.types import Contrast, Trace
 from radiolucent.vlm.decode import Prefill
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.parity import check_parity
@@ -86,6 +101,7 @@ def explain(
     extractor: Extractor | None = None,
     boxes: bool = False,
     calibration: Calibration | None = None,
+    other: Study | None = None,
 ) -> Explanation:
     """Let the model answer a question about a study, and explain the answer.
 
@@ -112,6 +128,9 @@ def explain(
         Ask the model for its own boxes too, one more answer; boxes that the report itself holds are read in any case.
     calibration
         That turns confidence into probabilities; the one beside the weights, where it fits the question, if None.
+    other
+        Another patient's film, of as many images, that stands in the study's place beside a blank where the image
+        reliance of the words is measured; a packaged drawn film if None.
 
     Raises
     ------
@@ -131,7 +150,7 @@ def explain(
     elif plan.samples > 0:
         calibration = beside_weights(model.folder, model.weights_hash, prompt)
     with announced(progress) as told:
-        run = _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, boxes, calibration, told)
+        run = _Run(model, study, prompt, plan, level, seed, max_new_tokens, extractor, boxes, calibration, told, other)
         return run.explanation()
 
 
@@ -178,11 +197,12 @@ class _Run:
         boxes: bool,
         calibration: Calibration | None,
         told: Announced,
+        other: Study | None = None,
     ) -> None:
         self.model, self.study, self.prompt, self.plan, self.level = model, study, prompt, plan, level
         self.seed, self.max_new_tokens, self.told = seed, max_new_tokens, told
         self.ask_boxes, self.boxes = boxes, tuple[BoxReading, ...]()
-        self.calibration = calibration
+        self.calibration, self.other = calibration, other
         self.extract: Extractor = extractor or (lambda text: extract_findings(text, prompt.language))
         self.timings: dict[str, float] = {}
         self.warnings: list[Notice] = []
@@ -255,6 +275,8 @@ class _Run:
             graded=self.plan.grading != "none",
             mapped=bool(self.maps),
         )
+        if shows_nothing(features):
+            self.warnings.append(NOTHING_SHOWN)
         self.warnings += place_caveats(shown, self.maps, self.grades, self._places(features))
 
     def _assembled(self, features: Features, generation: Generation, unfinished: Sequence[str]) -> Explanation:
@@ -351,16 +373,27 @@ class _Run:
             return
         with self._timed("grade"):
             if self.plan.grading == "shared" and any(takes(name, "proposed") for name in self.plan.methods):
-                grades = shared_grades(self.maps, self.prompt.language)
+                grades = shared_grades(self.maps, self.prompt.language, allowed=self._allowed(features))
             else:
-                made = list(self.maps.values())
-                found = grade_maps(self.model, features, generation, made, seed=self.seed)
+                made, anatomy = list(self.maps.values()), self._allowed(features)
+                beside = [anatomy.get(finding, ()) for _, finding in self.maps]
+                found = grade_maps(self.model, features, generation, made, allowed=beside, seed=self.seed)
                 grades = dict(zip(self.maps, found, strict=True))
         self.grades = {
             key: grade
             if grade.withheld
             else replace(grade, note=f"{self._where(self.maps[key], features)}{grade.note}")
             for key, grade in grades.items()
+        }
+
+    def _allowed(self, features: Features) -> dict[str, Allowed]:
+        """Finding's id -> the anatomy allowed for it, frame by frame; an external labeller's codes have none."""
+        grid = features.geometries[0].grid
+        mapped = {finding for _, finding in self.maps}
+        return {
+            finding.id: [place.allowed(finding.code, grid, side=finding.side) for place in self._places(features)]
+            for finding in self.findings
+            if finding.id in mapped and finding.code in VOCABULARY
         }
 
     def _where(self, made: AttributionMap, features: Features) -> str:
@@ -399,23 +432,64 @@ class _Run:
         if not generation.words:
             return
         with self._timed("trace"):
-            trace = build_trace(self.model, features, generation, reliance=self.plan.reliance)
-        places = self._places(features)
-        words = []
-        for word in trace.words:
-            place = None
-            if word.attended is not None and word.text.strip():
-                attended = word.attended.mean(axis=0)  # frames, grid, grid
-                strongest = int(attended.max(axis=(1, 2)).argmax())
-                place = places[strongest].of_peak(attended[strongest])
-            words.append(replace(word, anatomy=None if place is None else place.text(self.prompt.language) or None))
-        self.trace = replace(trace, words=tuple(words))
+            reliance, contrasts, other = None, tuple[Contrast, ...](), None
+            if self.plan.reliance:
+                other = self._other(features)
+                rivals, regions = self._rivals(generation), self._contrast_regions(features)
+                reliance, contrasts = contrasted(
+                    self.model, features, generation, rivals, other=other, regions=regions
+                )
+            trace = build_trace(
+                self.model,
+                features,
+                generation,
+                reliance=False if reliance is None else reliance,
+                drawn=self.other is None,
+                findings=self.findings,
+                places=self._places(features),
+            )
+            grades = {key: grade.grade for key, grade in self.grades.items()}
+            chain = decision_chain(trace, self.prompt.question, self.findings, self.maps, grades, contrasts)
+            self.trace = replace(trace, chain=chain, contrasts=contrasts)
+
+    def _rivals(self, generation: Generation) -> list[Rival]:
+        """What each finding is contrasted with; one that has no foil in the model's words has none."""
+        found: list[Rival] = []
+        order = ("present", "uncertain", "absent")  # contrasts are told in this order
+        told = sorted(self.findings, key=lambda finding: order.index(finding.polarity))
+        for finding in {finding.id: finding for finding in told}.values():
+            for about in ("presence", "side") if self.plan.contrasts != "none" else ():
+                try:
+                    found += rivals_of(self.model, generation, finding, self.findings, about=about)
+                except TargetNotFound:  # not every finding names a side or has a denial of its own
+                    continue
+        return found
+
+    def _contrast_regions(self, features: Features) -> dict[str, Hidden]:
+        """Verified regions to hide for the contrasts: the main finding's, or every finding's."""
+        named = {finding.id: finding for finding in self.findings if finding.polarity != "absent"}
+        wanted = list(named)
+        if self.plan.contrasts == "main":
+            wanted = list(_of_main(dict.fromkeys(named, Target((0, 1))), tuple(named.values())))
+        regions = {}
+        for finding_id in wanted if self.plan.contrasts != "none" else []:
+            made = self.maps.get(("propose_and_verify", finding_id))
+            hidden = hidden_of(made, None if made is None else self._place_of(made, features))
+            if hidden is not None:
+                regions[finding_id] = hidden
+        return regions
+
+    def _place_of(self, made: AttributionMap, features: Features) -> str | None:
+        strongest = int(made.values.max(axis=(1, 2)).argmax())
+        place = self._places(features)[strongest].of_map(made.values[strongest])
+        return None if place is None else place.text(self.prompt.language) or None
 
     def _probed(self, confidence: Confidence, features: Features, generation: Generation) -> Confidence:
         """Ask about every finding outright, with the picture and without it."""
         codes = [code for code in dict.fromkeys(finding.code for finding in self.findings) if code in ASKED]
         blank = blank_features(self.model, features)
-        answers = probe(self.model, features, codes, language=self.prompt.language, without=blank)
+        other = self._other(features, packaged=self.calibration is not None)
+        answers = probe(self.model, features, codes, language=self.prompt.language, without=blank, other=other)
         spans: list[tuple[int, int] | None] = []
         for finding in self.findings:
             try:
@@ -423,6 +497,12 @@ class _Run:
             except TargetNotFound:
                 spans.append(None)
         return with_probes(confidence, dict(zip(codes, answers, strict=True)), generation, spans, self.calibration)
+
+    def _other(self, features: Features, *, packaged: bool = False) -> Features:
+        """Another patient's film: the one given, or the packaged one."""
+        if packaged or self.other is None:
+            return drawn_film(self.model, features)
+        return self.model.encode(self.other)
 
     def _make_confidence(
         self, features: Features, generation: Generation, drawn: Sequence[Generation], prefill: Prefill
@@ -449,14 +529,25 @@ class _Run:
             if self.findings and (self.calibration is not None or self.plan.probes):
                 confidence = self._probed(confidence, features, generation)
         if self.trace is not None and self.plan.reliance:
-            # A denial that stands without the picture too is no sign of guessing: a blank shows nothing either.
-            lifts = {f.id: _lift(f, self.findings, self.trace) for f in self.findings if f.polarity != "absent"}
-            entries = tuple(
-                with_image_lift(entry, lifts[entry.finding_id]) if entry.finding_id in lifts else entry
-                for entry in confidence.findings
-            )
-            confidence = replace(confidence, findings=entries)
+            confidence = self._with_quadrants(confidence, features, self.trace)
         self.confidence = confidence
+
+    def _with_quadrants(self, confidence: Confidence, features: Features, trace: Trace) -> Confidence:
+        """The word for each certainty; for denials only where the film shows nothing that they could rest on."""
+        nothing = shows_nothing(features)
+        elsewhere = {
+            finding_id
+            for (name, finding_id), grade in self.grades.items()
+            if self.maps[name, finding_id].claim == "relied_on" and not grade.withheld and grade.outside
+        }
+        lifts = {f.id: _lift(f, self.findings, trace) for f in self.findings if nothing or f.polarity != "absent"}
+        entries = tuple(
+            with_image_lift(entry, lifts[entry.finding_id], elsewhere=nothing or entry.finding_id in elsewhere)
+            if entry.finding_id in lifts
+            else entry
+            for entry in confidence.findings
+        )
+        return replace(confidence, findings=entries)
 
     def _places(self, features: Features) -> tuple[FilmPlaces, ...]:
         if self._film_places is None:
@@ -523,7 +614,7 @@ def _lift(finding: Finding, findings: Sequence[Finding], trace: Trace) -> float:
     """Nats that the image added to the words that say the finding."""
     first, last = finding_chars(finding, findings)
     return sum(
-        word.image_reliance or 0.0
+        word.reliance_blank or 0.0
         for word in trace.words
         if word.part == "answer" and word.chars[0] < last and word.chars[1] > first
     )

@@ -20,8 +20,11 @@ from radiolucent.findings import Finding
 from radiolucent.levels import Level
 from radiolucent.report.bundle import save
 from radiolucent.report.explanation import Explanation
+from radiolucent.report.summary import clinical_summary
+from radiolucent.report.wording import pick
 from radiolucent.study import Study, load_study
-from radiolucent.trace.types import Trace, TraceWord
+from radiolucent.trace.chain import STAGE_WORDS, STRENGTH_WORDS
+from radiolucent.trace.types import ChainStep, Contrast, Trace, TraceWord
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.load import load_model
 from radiolucent.vlm.types import Language, Target
@@ -78,8 +81,16 @@ class ExplainableMedGemma:
                 {term: percent of samples that assert it}, negation understood; empty, with a warning in the
                 explanation, where the samples cannot carry it.
             ``decision_trace``
-                One dictionary a generated word: probability, entropy, alternatives, image reliance, attended maps by
-                layer.
+                One dictionary a generated word: probability, entropy, alternatives, image reliance (the larger of a
+                blank's and another patient's film's, and each), what the word does (``kind``), whether it depends on
+                the image (``depends_on_image``: ``seen``, ``guessed``, ``unknown`` or None for grammar), attended maps
+                by layer, with each layer's type.
+            ``decision_chain``
+                The steps from the question to the conclusion, each with its strength, links and words.
+            ``contrasts``
+                Why this and not that, in sentences, with the margins in nats.
+            ``clinical_summary``
+                The clinical question answered first, then what to re-check.
         """
         study = image if isinstance(image, Study) else load_study(image)
         explanation = explain(
@@ -93,6 +104,9 @@ class ExplainableMedGemma:
             "feature_importance": self._importance(explanation),
             "confidence_analysis": dict(explanation.confidence.terms) if explanation.confidence else {},
             "decision_trace": [_step(word, explanation.trace) for word in _words(explanation.trace)],
+            "decision_chain": [_chain_step(step, explanation) for step in _chain(explanation.trace)],
+            "contrasts": [_contrast(one, explanation) for one in _contrasts(explanation.trace)],
+            "clinical_summary": clinical_summary(explanation).text,
         }
 
     def _importance(self, explanation: Explanation) -> Array:
@@ -137,8 +151,58 @@ def _step(word: TraceWord, trace: Trace | None) -> dict[str, Any]:
         "entropy": word.entropy,
         "alternatives": [(one.text, float(np.exp(one.logprob))) for one in word.alternatives],
         "image_reliance": word.image_reliance,
+        "image_reliance_blank": word.reliance_blank,
+        "image_reliance_other_patient": word.reliance_other,
+        "kind": word.kind,
+        "depends_on_image": word.mark,
         "attended_place": word.anatomy,
         "attention": {
             int(layer) + 1: word.attended[place, 0] for place, layer in enumerate(layers) if word.attended is not None
         },
+        "layer_types": {
+            int(layer) + 1: kind for layer, kind in zip(layers, trace.layer_types if trace else (), strict=False)
+        },
+    }
+
+
+def _chain(trace: Trace | None) -> tuple[ChainStep, ...]:
+    return () if trace is None else trace.chain
+
+
+def _contrasts(trace: Trace | None) -> tuple[Contrast, ...]:
+    return () if trace is None else trace.contrasts
+
+
+def _chain_step(step: ChainStep, explanation: Explanation) -> dict[str, Any]:
+    language = explanation.language
+    trace = explanation.trace
+    return {
+        "stage": pick(STAGE_WORDS[step.stage], language),
+        "text": pick((step.en, step.zh), language),
+        "strength": pick(STRENGTH_WORDS[step.strength], language),
+        "words": [trace.words[index].text for index in step.words] if trace is not None else [],
+        "finding": step.finding or None,
+        "links": [
+            {
+                "text": pick((link.en, link.zh), language),
+                "strength": pick(STRENGTH_WORDS[link.strength], language),
+                "map": (link.method, link.finding) if link.method else None,
+            }
+            for link in step.links
+        ],
+    }
+
+
+def _contrast(one: Contrast, explanation: Explanation) -> dict[str, Any]:
+    language = explanation.language
+    return {
+        "question": one.ask(language),
+        "answer": pick((one.en, one.zh), language),
+        "strength": pick(STRENGTH_WORDS[one.strength], language),
+        "finding": one.finding,
+        "margin": one.margin,
+        "margin_blank": one.margin_blank,
+        "margin_other_patient": one.margin_other,
+        "margin_region_hidden": one.margin_hidden,
+        "margin_control_hidden": one.margin_control,
     }

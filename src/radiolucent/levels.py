@@ -1,7 +1,8 @@
 """Levels as explicit plans: which passes run, what they share, and what they will cost, known before they run.
 
 What is shared: one image encode and one prefill; the samples are written beside the draft; one replay serves the
-parity gate; one perturbed replay serves every finding; one blank replay serves every word.
+parity gate; one perturbed replay serves every finding; one replay of each replaced picture serves every word and
+every contrast.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from radiolucent.attribution.defaults import LEVEL_DEFAULTS
 from radiolucent.attribution.method import Passes, Size
 from radiolucent.attribution.registry import method, takes
 from radiolucent.errors import MalformedInput
@@ -17,6 +19,7 @@ from radiolucent.vlm.speed import Speed
 
 Level = Literal["quick", "standard", "deep"]
 Grading = Literal["none", "shared", "full"]
+Contrasts = Literal["none", "main", "all"]
 
 BACKWARD = 1.2  # a gradient with respect to the soft tokens, in forward passes
 ANNOUNCED = 10.0  # seconds from which a run's plan is shown before it starts
@@ -34,7 +37,10 @@ class Plan:
     main_methods
         For the main finding alone.
     reliance
-        Measure for each word what the image added (one replay with a blank picture).
+        Measure for each word what the image added (a replay with a blank picture and one with another patient's film).
+    contrasts
+        Answer why this was written and not that, beside the reliance: ``none``; ``main``: with the main finding's
+        region hidden; ``all``: with every finding's (two replays a region, and one for the picture as it is).
     grading
         ``none``; ``shared``: maps are graded by the regions that the verification hid anyway; ``full``: every map's
         region against 20 regions of its shape and area.
@@ -51,6 +57,7 @@ class Plan:
     methods: tuple[str, ...]
     main_methods: tuple[str, ...] = ()
     reliance: bool = False
+    contrasts: Contrasts = "none"
     grading: Grading = "none"
     samples: int = 0
     beside: int = 0
@@ -59,11 +66,14 @@ class Plan:
 
 
 PLANS: Mapping[str, Plan] = {
-    "quick": Plan(("attention", "distinct_attention"), main_methods=("saliency",)),
+    "quick": Plan(
+        ("attention", LEVEL_DEFAULTS["quick"]["attended"]), main_methods=(LEVEL_DEFAULTS["quick"]["sensitive"],)
+    ),
     "standard": Plan(
-        ("attention", "distinct_attention", "propose_and_verify"),
-        main_methods=("saliency",),
+        ("attention", LEVEL_DEFAULTS["standard"]["attended"], LEVEL_DEFAULTS["standard"]["relied_on"]),
+        main_methods=(LEVEL_DEFAULTS["standard"]["sensitive"],),
         reliance=True,
+        contrasts="main",
         grading="shared",
         samples=16,
         beside=8,
@@ -73,15 +83,16 @@ PLANS: Mapping[str, Plan] = {
     "deep": Plan(
         (
             "attention",
-            "distinct_attention",
+            LEVEL_DEFAULTS["deep"]["attended"],
             "saliency",
-            "integrated_gradients",
+            LEVEL_DEFAULTS["deep"]["sensitive"],
             "pixel_gradient",
-            "propose_and_verify",
+            LEVEL_DEFAULTS["deep"]["relied_on"],
             "token_ablation",
             "hierarchical_occlusion",
         ),
         reliance=True,
+        contrasts="all",
         grading="full",
         samples=16,
         beside=16,
@@ -194,11 +205,19 @@ def estimate(
         steps.append(step("grade", Passes(replays=24 * maps)))
     elif plan.grading == "shared":
         steps.append(step("grade", Passes()))
-    steps.append(step("trace", Passes(replays=1, encodes=1) if plan.reliance else Passes()))
+    steps.append(step("trace", _trace_passes(plan, findings)))
     if plan.samples:
         further = plan.samples > plan.beside
         steps.append(step("sample", Passes(), tokens * (speed.token + 3 * speed.sequence) if further else 0.0))
     return Estimate(tuple(steps))
+
+
+def _trace_passes(plan: Plan, findings: int) -> Passes:
+    """Of the reliance and the contrasts; the blank and the other film are encoded once for the weights."""
+    if not plan.reliance:
+        return Passes()
+    regions = {"none": 0, "main": min(findings, 1), "all": findings}[plan.contrasts]
+    return Passes(replays=2 + (plan.contrasts != "none") + 2 * regions, encodes=2)
 
 
 def described(plan: Plan, expected: Estimate, language: str) -> str:

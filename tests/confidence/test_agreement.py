@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiolucent.confidence.agreement import agreement, mentioned, omitted, sides_meet, term_frequencies, verdict
+from radiolucent.confidence.intervals import jeffreys
 from radiolucent.errors import MalformedInput
 from radiolucent.findings.types import Finding
 
@@ -109,3 +110,33 @@ def test_no_reports_no_agreement():
         agreement([EFFUSION], [])
     with pytest.raises(MalformedInput):
         term_frequencies([])
+
+
+def graded(severity, side="right", polarity="present"):
+    return [Finding("pleural_effusion", polarity, side=side, severity=severity)]
+
+
+def test_severity_is_scored_among_the_samples_that_grade_it():
+    draft = graded("mild")
+    telling = [graded("mild")] * 6 + [graded("severe")] * 2
+    reports = telling + [graded(None)] * 4 + [graded("mild", polarity="absent"), []]
+    (entry,) = agreement(draft, reports)
+    assert entry.severity_agreement == (6, 8)
+    assert entry.severity_interval == pytest.approx(jeffreys(6, 8))
+    assert entry.side_agreement == (12, 12) and entry.side_interval == pytest.approx(jeffreys(12, 12))
+
+
+def test_severity_of_the_other_side_does_not_speak():
+    both = [*graded("mild"), *graded("severe", "left")]
+    first, second = agreement(both, [both] * 5)
+    assert first.severity_agreement == (5, 5) == second.severity_agreement
+    (entry,) = agreement(graded("mild"), [graded("severe", "left")] * 5)
+    assert entry.severity_agreement == (0, 0) and entry.severity_interval is None
+
+
+def test_what_the_draft_does_not_say_has_no_conditional_share():
+    (entry,) = agreement(graded(None, None), [graded("mild")] * 4)
+    assert (entry.severity_agreement, entry.severity_interval) == (None, None)
+    assert (entry.side_agreement, entry.side_interval) == (None, None)
+    (denied,) = agreement(graded(None, "right", "absent"), [graded("mild")] * 4)
+    assert denied.side_agreement is None and denied.severity_agreement is None

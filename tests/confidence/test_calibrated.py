@@ -34,7 +34,7 @@ def made_for(weights: str, question: str) -> Calibration:
     labelled = []
     for number, margin in enumerate(rng.normal(0, 3, size=200)):
         right = bool(rng.uniform() < 1 / (1 + np.exp(-margin)))
-        labelled.append(Labelled(f"{number}", "nodule", "present", Signals(0.0, float(margin), 0.0, 0.0), right))
+        labelled.append(Labelled(f"{number}", "nodule", "present", Signals(0.0, float(margin), 0.0, 0.0, 0.0), right))
     return fit(labelled, weights_sha256=weights, question=question, language="en", source="drawn")[0]
 
 
@@ -47,7 +47,7 @@ def test_with_a_calibration_every_finding_has_a_probability_and_the_note_says_wh
     assert made.confidence.note == calibration.note("en") and "200 cases" in made.confidence.note
     for entry in made.confidence.findings:
         assert entry.probability is not None and 0 <= entry.probability <= 1
-        assert entry.yes_probability is not None
+        assert entry.yes_probability is not None and entry.lift_blank is not None and entry.lift_other is not None
         assert (entry.yes_probability > 0.5) == (entry.polarity == "present")  # the demo model reads this film
     assert made.provenance["calibration"] == calibration.digest
     assert rl.load_explanation(made.save(tmp_path / "bundle")) == made

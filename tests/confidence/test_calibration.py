@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from radiolucent.confidence.types import FindingConfidence
 from radiolucent.errors import MalformedInput
 
 WHAT = {"weights_sha256": "a" * 64, "question": "What?", "language": "en", "source": "drawn cases"}
-TRUE = {"support": 0.8, "margin": 0.6, "words": 0.0, "lift": 0.3}
+TRUE = {"support": 0.8, "margin": 0.6, "words": 0.0, "lift": 0.3, "lift_other": 0.0}
 
 
 def cases(count: int, seed: int = 0, wrong_shift: float = 0.0) -> list[Labelled]:
@@ -35,7 +36,7 @@ def cases(count: int, seed: int = 0, wrong_shift: float = 0.0) -> list[Labelled]
     made = []
     for case in range(count):
         for code in ("nodule", "mass"):
-            drawn = Signals(*rng.normal(0.5, 2.0, size=4))
+            drawn = Signals(*rng.normal(0.5, 2.0, size=5))
             total = sum(weight * getattr(drawn, name) for name, weight in TRUE.items())
             total += (0.5 if code == "nodule" else -0.5) + wrong_shift
             made.append(Labelled(f"case {case}", code, "present", drawn, rng.uniform() < 1 / (1 + math.exp(-total))))
@@ -66,7 +67,7 @@ def test_held_out_probabilities_come_from_folds_that_did_not_hold_the_case() -> 
     """On signals without information, probabilities fitted on the same cases would look better than chance."""
     rng = np.random.default_rng(3)
     noise = [
-        Labelled(f"{i}", f"code {i % 20}", "present", Signals(*rng.normal(size=4)), bool(rng.uniform() < 0.5))
+        Labelled(f"{i}", f"code {i % 20}", "present", Signals(*rng.normal(size=5)), bool(rng.uniform() < 0.5))
         for i in range(400)
     ]
     _, held_out = fit(noise, **WHAT)
@@ -119,6 +120,21 @@ def test_other_weights_question_or_language_are_refused(fitted: Calibration, cha
         fitted.check(*changed)  # type: ignore[arg-type]
 
 
+def test_another_other_patient_is_refused(fitted: Calibration) -> None:
+    with pytest.raises(CalibrationMismatch, match="other patient"):
+        replace(fitted, other="a film of the site's own").check("a" * 64, "What?", "en")
+
+
+def test_phantoms_that_it_was_fitted_on_are_not_unseen(fitted: Calibration) -> None:
+    known = replace(fitted, seeds=(100, 199))
+    for seeds in ((0, 100), (199, 300), (120, 130), (0, 500)):
+        with pytest.raises(MalformedInput, match="seeds 100 to 199"):
+            known.check_unseen(seeds)
+    for unseen in ((0, 99), (200, 300), None):
+        known.check_unseen(unseen)
+    fitted.check_unseen((0, 500))
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(MalformedInput, match="at least 50"):
         fit(cases(20), **WHAT)
@@ -128,7 +144,7 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(MalformedInput, match="risk"):
         fit(cases(100), risk=1.5, **WHAT)
     with pytest.raises(MalformedInput):
-        Signals(float("inf"), 0, 0, 0)
+        Signals(float("inf"), 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("damage", ["not json", "[]", '{"format": "other"}', "cut", "version", "signals"])
@@ -159,14 +175,21 @@ class Written:
 
 
 def test_signals_point_in_the_drafts_direction() -> None:
-    asked = ProbeAnswer("nodule", ("Is there a nodule?",), yes=0.8, yes_without=0.5, answered=1.0)
+    asked = ProbeAnswer("nodule", ("Is there a nodule?",), yes=0.8, yes_without=0.5, answered=1.0, yes_other=0.2)
     present = signals(entry("present", 10), asked, Written(), (0, 2))  # type: ignore[arg-type]
     absent = signals(entry("absent", 0), asked, Written(), (0, 2))  # type: ignore[arg-type]
     assert present.margin == pytest.approx(math.log(4)) and absent.margin == -present.margin
     assert present.lift == pytest.approx(math.log(4)) == -absent.lift
+    assert present.lift_other == pytest.approx(math.log(16)) == -absent.lift_other
     assert present.support == pytest.approx(math.log(10.5 / 0.5)) == -absent.support
     assert present.words == pytest.approx(-1.0)
-    other = ProbeAnswer("mass", ("?",), yes=0.8, yes_without=0.5, answered=1.0)
-    for bad, span in ((other, (0, 2)), (asked, (2, 2)), (asked, (0, 9))):
+    other = replace(asked, code="mass")
+    for bad, span in (
+        (other, (0, 2)),
+        (replace(asked, yes_without=None), (0, 2)),
+        (replace(asked, yes_other=None), (0, 2)),
+        (asked, (2, 2)),
+        (asked, (0, 9)),
+    ):
         with pytest.raises(MalformedInput):
             signals(entry("present", 5), bad, Written(), span)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import torch
 from radiolucent.confidence.probe import NO, YES, probe, questions
 from radiolucent.confidence.sampling import sample_confidence
 from radiolucent.errors import DegenerateSampling
+from radiolucent.trace.reliance import drawn_film
 from radiolucent.vlm.perturb import blank_features
 from radiolucent.vlm.types import Prompt
 
@@ -62,3 +63,28 @@ def test_samples_that_ramble_to_the_limit_fail_closed_and_encode_nothing():
     with pytest.raises(DegenerateSampling, match="cut off"):
         sample_confidence(model, PROMPT, features, lambda text: [], samples=4, max_new_tokens=3)
     assert model.encodes == before
+
+
+def test_replacing_pictures_are_asked_about_once_and_again_when_the_weights_change(monkeypatch):
+    model = tiny_model()
+    features = model.encode(study())
+    replaced = {"without": blank_features(model, features), "other": drawn_film(model, features)}
+    read = []
+    prefill = type(model).prefill_inputs
+
+    def counted(self, *given, **named):
+        read.append(1)
+        return prefill(self, *given, **named)
+
+    monkeypatch.setattr(type(model), "prefill_inputs", counted)
+    first = probe(model, features, ["nodule", "mass"], **replaced)
+    assert len(read) == 3
+    again = probe(model, features, ["mass"], **replaced)
+    assert len(read) == 4  # the picture itself
+    assert (again[0].yes_without, again[0].yes_other) == (first[1].yes_without, first[1].yes_other)
+    probe(model, features, ["mass"], language="zh", **replaced)
+    assert len(read) == 7
+    with torch.no_grad():
+        next(model.module.parameters()).add_(0.0)  # changed in place, as randomisation checks do
+    probe(model, features, ["mass"], **replaced)
+    assert len(read) == 10

@@ -80,6 +80,15 @@ def test_lift_is_the_change_of_log_odds_and_costs_one_more_reading():
     assert answer.lift == pytest.approx(1.9) and len(model.calls) == 2
 
 
+def test_lift_against_another_patient_is_its_own_reading():
+    model = Answering()
+    swapped = {"without": features(-0.7), "other": features(2.0)}
+    (answer,) = probe(model, features(1.2), ["nodule"], **swapped, ask=model.ask)
+    assert answer.lift == pytest.approx(1.9) and answer.lift_other == pytest.approx(-0.8) and len(model.calls) == 3
+    with pytest.raises(MalformedInput):
+        probe(model, features(1.2), ["nodule"], other=features(0, images=2), ask=model.ask)
+
+
 def test_answers_that_the_vocabulary_cannot_write_are_left_out():
     model = Answering(unknown=("yes", "no"))
     (answer,) = probe(model, features(1.2), ["nodule"], ask=model.ask)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from radiolucent.attribution.cells import coverage
 from radiolucent.attribution.interventions import hidden_scores
 from radiolucent.attribution.regions import top_region
 from radiolucent.attribution.targets import finding_target, soft_rows
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.cells import coverage
 from radiolucent.faithfulness.lab.case import swap_loss
 from radiolucent.faithfulness.lab.examine import Plan, examine
 from radiolucent.faithfulness.lab.interventions import Interventions
@@ -22,7 +22,7 @@ from radiolucent.faithfulness.lab.records import CaseRecord, read_record, write_
 from radiolucent.faithfulness.lab.sanity import picture_cells, shifted
 from radiolucent.faithfulness.metrics import necessity_and_sufficiency, removal_curves
 from radiolucent.faithfulness.phantoms import phantom_cases
-from radiolucent.faithfulness.table import compared
+from radiolucent.faithfulness.table import compared, tabulate
 from radiolucent.findings import extract_findings
 from radiolucent.vlm.load import load_model
 from radiolucent.vlm.types import Prompt, Target
@@ -282,3 +282,17 @@ def test_a_film_without_a_rightly_reported_finding_is_a_record_without_maps(mode
     record = examine(model, case, 3, plan, extract, perturb=True)
     assert isinstance(record, CaseRecord) and record.findings == () and record.lesions == ()
     assert record.report and not record.error
+
+
+def test_maps_finer_than_the_token_grid_are_compared_on_the_pictures_own_cells(record):
+    """As maps of pixels are: each cell a square of equal values is the same map, and so is its bar."""
+
+    def finer(score):
+        return replace(score, values=score.values.repeat(2, axis=1).repeat(2, axis=2))
+
+    scores = [score for score in record.scores if score.method == "saliency"]
+    other = [replace(score, case="another", values=score.values[:, ::-1].copy()) for score in scores]
+    inside = {record.case: record.inside, "another": record.inside}
+    (coarse,) = tabulate([*scores, *other], inside=inside)
+    (fine,) = tabulate([finer(score) for score in (*scores, *other)], inside=inside)
+    assert fine.cascade["rank"].bar == pytest.approx(coarse.cascade["rank"].bar)

@@ -1,6 +1,7 @@
 """The report: every form holds every method, the page loads nothing, and pictures show what they should."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from radiolucent.faithfulness.lab.formats import as_csv, as_dict, as_markdown, cells, interval_text
+from radiolucent.faithfulness.lab.formats import as_csv, as_dict, as_findings, as_markdown, cells, interval_text
 from radiolucent.faithfulness.lab.pictures import EDGE, GAP, draw, examples
 from radiolucent.faithfulness.lab.plots import plots
 from radiolucent.faithfulness.lab.report import write_report
@@ -109,6 +110,30 @@ def test_csv_holds_the_same_numbers(evaluation):
         assert float(row["hit"]) == ours.hit and row["verified"] == ""
         assert float(row["gap_road"]) == ours.value("gap_road")
         assert len(row["randomised_ssim_stages"].split()) == 5
+
+
+def test_findings_hold_one_line_each_whose_mean_is_the_tables(evaluation, written):
+    _, paths = written
+    assert paths.findings.read_text(encoding="utf-8") == as_findings(evaluation.records)
+    lines = list(csv.DictReader(io.StringIO(as_findings(evaluation.records))))
+    assert len(lines) == evaluation.comparison.explained
+    for row in evaluation.comparison.rows:
+        assert np.mean([float(line[f"hit {row.method}"]) for line in lines]) == pytest.approx(row.hit, abs=1e-3)
+        assert {line[f"gap {row.method}"] for line in lines} == {""}  # no curve by the mean fill was asked for
+    assert as_findings([]).startswith("film,case,code,swap_nats")
+
+
+def test_statements_stand_in_every_form_with_their_verdict(evaluation, written):
+    _, paths = written
+    stored = json.loads(paths.table.read_text(encoding="utf-8"))["statements"]
+    assert {"beats_hit", "beats_gap_road", "last_layer", "randomised"} <= {one["name"] for one in stored}
+    page, markdown = (path.read_text(encoding="utf-8") for path in (paths.page, paths.markdown))
+    assert TEXTS["statements"][1] in page and TEXTS["statements"][1] in markdown
+    for one in stored:
+        assert one["en"] in markdown and one["zh"] in markdown
+        verdict = TEXTS["told"] if one["holds"] is None else TEXTS["holds" if one["holds"] else "fails"]
+        assert f"**{verdict[0]} · {verdict[1]}**: {one['en']}" in markdown
+        assert one["zh"] in html.unescape(page)
 
 
 def test_markdown_says_on_what_each_table_rests(evaluation):

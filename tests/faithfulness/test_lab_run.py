@@ -79,6 +79,18 @@ def test_a_finished_run_examines_nothing_and_can_be_made_anew(whole, tmp_path):
     assert evaluate(replace(SETTINGS, source=PhantomSource(1, 20, 256)), folder, workers=1, resume=False).examined == 1
 
 
+def test_what_the_runs_took_is_kept_with_their_date(tmp_path):
+    few = replace(SETTINGS, source=PhantomSource(1, first_seed=20, size=256), methods=("attention",))
+    first = evaluate(few, tmp_path, workers=1)
+    more = evaluate(replace(few, source=PhantomSource(2, first_seed=20, size=256)), tmp_path, workers=1)
+    assert [run.films for run in more.runs] == [1, 1] and more.runs[0] == first.runs[0]
+    assert evaluate(few, tmp_path, workers=1).runs == more.runs  # nothing was examined
+    told = as_dict(more)
+    assert told["runs"] == json.loads((tmp_path / "runs.json").read_text(encoding="utf-8"))
+    assert 0 < first.cpu < more.cpu and all(run.seconds > 0 and run.workers == 1 for run in more.runs)
+    assert len(evaluate(few, tmp_path, workers=1, resume=False).runs) == 1
+
+
 def test_more_films_of_the_same_go_into_the_same_folder(whole):
     folder, evaluation = whole
     fewer = evaluate(replace(SETTINGS, source=PhantomSource(2, first_seed=20, size=256)), folder, workers=1)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radiolucent.attribution.cells import cell_means, coverage, in_picture
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.cells import cell_means, coverage, in_picture
 from radiolucent.faithfulness.pointing import chance, energy_in_mask, pointing_hit, rank_auc
 from radiolucent.study.geometry import Geometry
 

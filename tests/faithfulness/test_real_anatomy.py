@@ -19,10 +19,10 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 import radiolucent as rl
+from radiolucent.attribution.cells import coverage, in_picture
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.faithfulness.annotations import annotated_cases
 from radiolucent.faithfulness.baselines import BASELINES
-from radiolucent.faithfulness.cells import coverage, in_picture
 from radiolucent.faithfulness.evaluate import compare_methods
 from radiolucent.faithfulness.pointing import REACHABLE, chance, energy_in_mask, pointing_hit, rank_auc
 from radiolucent.findings.types import Finding

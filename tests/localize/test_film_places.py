@@ -8,6 +8,7 @@ from known_lungs import chest
 from numpy.typing import NDArray
 
 from radiolucent.errors import MalformedInput
+from radiolucent.findings.types import Side
 from radiolucent.localize.film_places import FilmPlaces, film_places, other_side_notice, outside_notice
 from radiolucent.localize.words import Place
 from radiolucent.study import load_study
@@ -32,6 +33,11 @@ def on(film: FilmPlaces, column: float, row: float, spread: int = 0) -> NDArray[
     values[r - spread : r + spread + 1, c - spread : c + spread + 1] = 0.6
     values[r, c] = 1.0
     return values
+
+
+def outside(film: FilmPlaces, code: str, values: NDArray[np.float64]) -> bool | None:
+    anatomy = film.allowed(code, GRID)
+    return None if anatomy is None else anatomy.outside(values)
 
 
 def found(place: Place | None) -> Place:
@@ -85,7 +91,7 @@ def test_an_empty_map_has_no_place() -> None:
     for values in (np.zeros((GRID, GRID)), -np.ones((GRID, GRID))):
         assert film.of_map(values) is None
         assert film.of_peak(values) is None
-        assert film.outside("nodule", values) is None
+        assert outside(film, "nodule", values) is None
 
 
 def test_a_lateral_view_names_no_place() -> None:
@@ -106,28 +112,89 @@ def test_a_slice_has_no_lung_outline_and_no_zone() -> None:
     assert film.fields is None
     place = found(film.of_map(on(film, 0.30, 0.66)))
     assert place.side == "right" and place.zone is None
-    assert film.outside("nodule", on(film, 0.02, 0.02)) is None
+    assert outside(film, "nodule", on(film, 0.02, 0.02)) is None
 
 
 def test_a_film_without_contrast_names_no_zone() -> None:
     film = film_places(load_study(np.full((200, 200), 0.5, np.float32), patient_right="left", view="PA").frames[0])
     assert found(film.of_map(on(film, 0.30, 0.66))).zone is None
-    assert film.outside("nodule", on(film, 0.30, 0.66)) is None
+    assert outside(film, "nodule", on(film, 0.30, 0.66)) is None
 
 
 def test_outside_the_anatomy_allowed_for_a_finding() -> None:
     film = places()
-    assert film.outside("nodule", on(film, 0.30, 0.45)) is False
-    assert film.outside("nodule", on(film, 0.03, 0.05)) is True  # the film's corner: air around the patient
-    assert film.outside("cardiomegaly", on(film, 0.5, 0.62)) is False
-    assert film.outside("cardiomegaly", on(film, 0.03, 0.05)) is True
+    assert outside(film, "nodule", on(film, 0.30, 0.45)) is False
+    assert outside(film, "nodule", on(film, 0.03, 0.05)) is True  # the film's corner: air around the patient
+    assert outside(film, "cardiomegaly", on(film, 0.5, 0.62)) is False
+    assert outside(film, "cardiomegaly", on(film, 0.03, 0.05)) is True
     with pytest.raises(MalformedInput, match="vocabulary"):
-        film.outside("broken_heart", on(film, 0.30, 0.45))
+        outside(film, "broken_heart", on(film, 0.30, 0.45))
+
+
+PICTURE_LEFT, PICTURE_RIGHT, CORNER = (0.30, 0.45), (0.70, 0.45), (0.03, 0.05)
+
+
+@pytest.mark.parametrize("code", ["nodule", "pleural_effusion", "pneumothorax"])
+@pytest.mark.parametrize("patient_right", ["left", "right"])
+def test_evidence_on_the_patients_other_side_is_outside_and_told_from_evidence_elsewhere(
+    code: str, patient_right: str
+) -> None:
+    film = places(patient_right=patient_right)
+    here, there = (PICTURE_LEFT, PICTURE_RIGHT) if patient_right == "left" else (PICTURE_RIGHT, PICTURE_LEFT)
+    anatomy = film.allowed(code, GRID, side="right")
+    assert anatomy is not None
+    assert [anatomy.outside(on(film, *point)) for point in (here, there, CORNER)] == [False, True, True]
+    assert [anatomy.other_side(on(film, *point)) for point in (here, there, CORNER)] == [False, True, False]
+    both = on(film, *here) + on(film, *there)
+    assert (anatomy.outside(both), anatomy.other_side(both)) == (False, False)  # half of it is where it may be
+    tilted = 0.9 * on(film, *here) + on(film, *there)
+    assert (anatomy.outside(tilted), anatomy.other_side(tilted)) == (True, True)
+
+
+def test_both_sides_are_all_of_the_anatomy_and_share_no_more_than_the_middle() -> None:
+    film = places()
+    left, right = (film.allowed("pleural_effusion", GRID, side=side) for side in ("left", "right"))
+    whole = film.allowed("pleural_effusion", GRID)
+    assert left is not None and right is not None and whole is not None and whole.either_side is None
+    assert np.allclose(np.maximum(left.cells, right.cells), whole.cells) and np.allclose(left.either_side, whole.cells)
+    assert film.midline is not None
+    shared = np.flatnonzero((left.cells * right.cells).any(axis=0))
+    assert len(shared) <= 2 and abs(shared.mean() + 0.5 - film.midline / film.frame.geometry.cols * GRID) <= 1
+
+
+@pytest.mark.parametrize("side", [None, "bilateral", "midline"])
+def test_without_a_side_of_its_own_a_finding_is_held_to_none(side: Side | None) -> None:
+    anatomy = places().allowed("pleural_effusion", GRID, side=side)
+    assert anatomy is not None and anatomy.either_side is None
+    assert anatomy.other_side(on(places(), *PICTURE_LEFT)) is None
+
+
+@pytest.mark.parametrize("code", ["cardiomegaly", "enlarged_cardiomediastinum", "mediastinal_shift", "fracture"])
+def test_the_heart_the_mediastinum_and_what_may_lie_anywhere_have_no_side(code: str) -> None:
+    sided, whole = places().allowed(code, GRID, side="left"), places().allowed(code, GRID)
+    assert sided is not None and whole is not None and sided.either_side is None
+    assert np.array_equal(sided.cells, whole.cells)
+
+
+def test_a_mass_keeps_the_whole_mediastinum_on_either_side() -> None:
+    film = places()
+    heart, mass = film.allowed("enlarged_cardiomediastinum", GRID), film.allowed("mass", GRID, side="left")
+    assert heart is not None and mass is not None and film.fields is not None and film.fields.mediastinum is not None
+    top = film.fields.mediastinum[1]
+    column = int((film.fields.mediastinum[0] + 1) / film.frame.geometry.cols * GRID)  # its patient's right border
+    row = int((top + 20) / film.frame.geometry.rows * GRID)
+    assert mass.cells[row, column] == pytest.approx(heart.cells[row, column]) and mass.cells[row, column] > 0
+
+
+@pytest.mark.parametrize("shown", [{"patient_right": None, "view": "LATERAL"}, {"volume": True}])
+def test_where_the_side_or_the_midline_is_unknown_no_side_is_held_against_a_map(shown: dict[str, str]) -> None:
+    anatomy = places(**shown).allowed("pleural_effusion", GRID, side="left")  # type: ignore[arg-type]
+    assert anatomy is None or anatomy.either_side is None
 
 
 def test_a_map_that_is_not_square_is_refused() -> None:
     film = places()
-    for ask in (film.of_map, film.of_peak, lambda values: film.outside("nodule", values)):
+    for ask in (film.of_map, film.of_peak, lambda values: outside(film, "nodule", values)):
         with pytest.raises(MalformedInput):
             ask(np.ones((GRID, GRID - 1)))
 

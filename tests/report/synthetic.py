@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from radiolucent.findings.types import Finding
 from radiolucent.report.explanation import Explanation
 from radiolucent.study.geometry import Geometry
 from radiolucent.study.types import Display, Frame, Source, Study
-from radiolucent.trace.types import Trace, TraceWord
+from radiolucent.trace.chain import decision_chain
+from radiolucent.trace.kinds import word_kinds
+from radiolucent.trace.marks import marked
+from radiolucent.trace.summaries import summaries
+from radiolucent.trace.types import Contrast, Trace, TraceWord
 from radiolucent.vlm.types import Alternative, Generation, Prompt, PromptInputs, Target, Word
 
 EN_REPORT = (
@@ -151,7 +156,8 @@ def build(
         layers=tuple(range(layers)),
         layer_types=tuple("global" if i % 6 == 5 else "sliding" for i in range(layers)),
     )  # fmt: skip
-    quadrants = ("grounded", "unstable", "not image-based", "unreliable")
+    trace = told(trace, generation, findings, maps, grades, grid, len(frames))
+    quadrants = ("grounded", "unstable", "not image-based", "evidence elsewhere", "unreliable")
     confidence = Confidence(
         findings=tuple(
             FindingConfidence(
@@ -161,7 +167,7 @@ def build(
                 absent=11 if finding.polarity == "absent" else 0,
                 silent={"present": 3, "uncertain": 4, "absent": 1}[finding.polarity],
                 samples=16, low=0.48 + 0.05 * (i % 3), high=0.88 + 0.02 * (i % 3), polarity=finding.polarity,
-                yes_probability=0.91, image_lift=1.2, quadrant=quadrants[i % 4],
+                yes_probability=0.91, image_lift=1.2, quadrant=quadrants[i % 5],
             )
             for i, finding in enumerate(findings)
         ),
@@ -190,6 +196,36 @@ def build(
         },
         warnings=warnings,
     )
+
+
+def told(trace, generation, findings, maps, grades, grid, frames):  # type: ignore[no-untyped-def]
+    """The trace with kinds, marks, summaries, contrasts and the decision chain of its findings."""
+    language = generation.prompt.language
+    answer = [word for word in trace.words if word.part == "answer"]
+    kinds = word_kinds(generation.text, [word.chars for word in answer], language)
+    typed = [
+        replace(word, kind=kind, reliance_blank=word.image_reliance, reliance_other=-0.5)
+        for word, kind in zip(answer, kinds, strict=True)
+    ]
+    typed += [word for word in trace.words if word.part == "thinking"]
+    words = marked(typed, findings, generation.text, 0.2)
+    sentences, of_findings = summaries(words, generation, findings)
+    region = np.zeros((frames, grid, grid), dtype=bool)
+    region[0, 2:4, 2:5] = True
+    contrasts = tuple(
+        Contrast(
+            finding.id, "presence", finding.words, "No such thing", 1, (7,), finding.chars, 3.25, -0.5, float("nan"),
+            0.5, 3.0, region, "right lower zone", "verified", "Answer.", "答案。",
+        )
+        for finding in findings[:1]
+    )  # fmt: skip
+    full = replace(
+        trace, words=words, replaced_by="drawn", threshold=0.2, sentences=sentences, findings=of_findings,
+        contrasts=contrasts,
+    )  # fmt: skip
+    named = {key: grade.grade for key, grade in grades.items()}
+    chain = decision_chain(full, generation.prompt.question, findings, maps, named, contrasts)
+    return replace(full, chain=chain)
 
 
 def film(draw: np.random.Generator, rows: int, cols: int, grid: int = 16, label: str = "film", **side: object) -> Frame:

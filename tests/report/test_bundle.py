@@ -128,6 +128,20 @@ def test_round_trip_of_unusual_explanations(make: str, tmp_path: Path) -> None:
     assert loaded.study.frames[0].values.dtype == explanation.study.frames[0].values.dtype
 
 
+def test_every_field_of_a_grade_is_read_back(tmp_path: Path) -> None:
+    base = explain_en()
+    full = {
+        key: dataclasses.replace(
+            grade, score=0.31, letter="C", lift=2.5, gap=1.9, gap_interval=(1.2, 2.1), specificity=0.82,
+            agreement=0.6, overlap=1.0, outside=True, other_side=False,
+        )
+        for key, grade in base.faithfulness.items()
+    }  # fmt: skip
+    assert all(None not in dataclasses.astuple(grade) for grade in full.values()), "no field is left at its default"
+    read = load_explanation(save(dataclasses.replace(base, faithfulness=full), tmp_path / "bundle"))
+    assert read.faithfulness == full
+
+
 def test_equality_sees_every_part() -> None:
     first = explain_en()
     assert first == explain_en()

@@ -10,8 +10,9 @@ from synthetic import build, explain_en, explain_zh, found
 
 from radiolucent.confidence.types import QUADRANT_WORDS, Confidence, FindingConfidence
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.types import GRADE_WORDS, WITHHELD_EN, WITHHELD_ZH
+from radiolucent.faithfulness.types import GRADE_WORDS
 from radiolucent.findings.types import Finding
+from radiolucent.localize import WITHHELD
 from radiolucent.trace.types import Trace, TraceWord
 
 
@@ -73,7 +74,7 @@ def test_trace_maps_have_one_entry_a_layer() -> None:
 def test_the_words_for_people_do_no_harm() -> None:
     """危险 and 'no evidence' read as a critical value and as 'no disease' in a reading room."""
     shown = [word for pair in (*QUADRANT_WORDS.values(), *GRADE_WORDS.values()) for word in pair]
-    shown += [WITHHELD_EN, WITHHELD_ZH]
+    shown += [WITHHELD.en, WITHHELD.zh]
     assert not any(bad in word.lower() for word in shown for bad in ("danger", "危险", "no image evidence"))
     assert QUADRANT_WORDS["not image-based"] == ("not image-based", "未依据图像")
-    assert "does not mean that the finding is absent" in WITHHELD_EN and "不代表无此病变" in WITHHELD_ZH
+    assert "does not mean that the finding is absent" in WITHHELD.en and "不代表无此病变" in WITHHELD.zh

@@ -31,10 +31,13 @@ from radiolucent.report import viewer_bridge
 from radiolucent.report.html import (
     LEVELS,
     Bilingual,
+    ContrastView,
     FindingMapView,
     FindingRow,
     FrameView,
     LayerView,
+    LinkView,
+    StepView,
     ViewerData,
     WordMaps,
     WordView,
@@ -46,6 +49,8 @@ from radiolucent.report.html import (
     render_html,
 )
 from radiolucent.study.geometry import Geometry
+from radiolucent.trace.chain import STAGE_WORDS, STRENGTH_WORDS
+from radiolucent.trace.marks import MARK_MEANINGS, MARK_WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = viewer_data.GRID
@@ -254,7 +259,7 @@ def test_bundle_is_small_and_built_from_the_sources_in_the_repository() -> None:
     assert len(script.encode()) + len(style.encode()) < 150_000
     digest = hashlib.sha256()
     for path in sorted((ROOT / "web" / "src").iterdir()):
-        if ".test." not in path.name:
+        if path.is_file() and ".test." not in path.name:
             digest.update(path.name.encode() + path.read_bytes())
     assert f"sha256 {digest.hexdigest()}" in script, "run: cd web && npm ci && npm run build"
 
@@ -783,6 +788,106 @@ def test_keyboard_alone_reaches_everything(opened: Open) -> None:
     scale, _, _ = report.view(TINY)
     assert bottom - top == pytest.approx(20 * scale, abs=3)
     assert report.complaints_of_the_page() == []
+
+
+# The decision chain and the marks
+
+
+def chained() -> ViewerData:
+    """Two steps about words and one about a finding, a link to a method, a contrast, and one word of each mark."""
+    both = Bilingual("English sentence.", "中文句子。")
+    base = viewer_data.tiny()
+    marks = ("seen", "guessed", "unknown")
+    return replace(
+        base,
+        words=tuple(replace(word, mark=mark, kind=both) for word, mark in zip(base.words, marks, strict=True)),
+        chain=(
+            StepView("question", both, "not shown"),
+            StepView("looked", both, "weak", words=(1,)),
+            StepView(
+                "weighed", both, "verified", words=(0, 2), finding="nodule.left",
+                links=(LinkView("verified", both), LinkView("weak", both, "attention", "nodule.left")),
+            ),
+        ),
+        contrasts=(ContrastView(Bilingual("Why?", "为何？"), both, "verified", (0,), "nodule.left"),),
+    )  # fmt: skip
+
+
+def lit(opened: Opened) -> list[str]:
+    return opened.page.locator(".word.lit").all_inner_texts()
+
+
+def test_pointing_at_a_step_lights_its_words_and_shows_its_map(opened: Open) -> None:
+    page = opened(chained())
+    page.page.locator("[data-step='2']").hover()
+    assert lit(page) == ["alpha", "gamma"]
+    assert coloured(page.layer("colour")).any()
+    assert page.page.locator(".by-claim").count() > 0 and "Left nodule" in page.page.locator(".left").inner_text()
+    page.page.locator("[data-step='1']").hover()
+    assert lit(page) == ["beta"]
+    assert coloured(page.layer("colour")).any()  # where the word attended
+    page.page.locator("[data-step='0']").hover()
+    assert lit(page) == [] and not coloured(page.layer("colour")).any()
+    page.page.mouse.move(5, 5)
+    assert lit(page) == [] and not coloured(page.layer("colour")).any()
+
+
+def test_a_link_shows_the_map_of_its_own_method(opened: Open) -> None:
+    page = opened(chained())
+    page.page.locator("[data-step='2']").hover()
+    relied_on = page.layer("colour").copy()
+    page.page.locator("[data-link='2-1']").hover()
+    attended = page.layer("colour")
+    assert not np.array_equal(relied_on, attended) and coloured(attended).any()
+    page.page.locator("[data-link='2-1']").click()
+    page.page.mouse.move(5, 5)
+    pressed = page.page.locator(".methods [aria-pressed='true']").inner_text()
+    assert "attention" in pressed
+
+
+def test_the_chain_is_walked_by_keyboard_and_a_step_can_be_kept(opened: Open) -> None:
+    page = opened(chained())
+    page.page.keyboard.press("d")
+    assert page.page.evaluate("document.activeElement.dataset.step") == "0"
+    page.page.keyboard.press("ArrowDown")
+    page.page.keyboard.press("ArrowDown")
+    assert lit(page) == ["alpha", "gamma"]
+    page.page.keyboard.press("Enter")
+    page.page.keyboard.press("Escape")
+    assert lit(page) == []
+    page.page.locator("[data-step='2']").click()
+    page.page.mouse.move(5, 5)
+    assert page.page.locator("[data-finding='nodule.left'].chosen").count() == 1
+    page.page.locator("[data-contrast='0']").hover()
+    assert lit(page) == ["alpha"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_marks_have_lines_of_their_own_and_a_legend_that_says_what_they_mean(opened: Open, language: Any) -> None:
+    page = opened(replace(chained(), language=language))
+    styles = [
+        page.word(index).evaluate("each => getComputedStyle(each).textDecorationStyle") for index in range(3)
+    ]
+    assert styles == ["solid", "wavy", "dotted"]
+    legend = page.page.locator(".mark-legend").inner_text()
+    for words in MARK_WORDS.values():
+        assert words[language == "zh"] in legend
+    page.word(1).hover()
+    assert MARK_WORDS["guessed"][language == "zh"] in page.page.locator(".word-card").inner_text()
+    text = page.page.locator(".chain").inner_text()
+    assert ("中文句子。" in text) is (language == "zh") and ("English sentence." in text) is (language == "en")
+
+
+def test_a_page_without_a_chain_has_no_panel_for_one(opened: Open) -> None:
+    page = opened(viewer_data.tiny())
+    assert page.page.locator(".chain").count() == 0 and page.page.locator(".mark-legend").count() == 0
+
+
+def test_the_page_and_the_package_use_the_same_words_for_marks_stages_and_strengths() -> None:
+    source = (ROOT / "web" / "src" / "strings.ts").read_text(encoding="utf-8")
+    for table in (MARK_WORDS, MARK_MEANINGS, STAGE_WORDS, STRENGTH_WORDS):
+        for pair in table.values():
+            assert all(f'"{words}"' in source for words in pair), pair
 
 
 def test_tap_shows_and_releases_a_words_map(opened: Open) -> None:

@@ -35,14 +35,20 @@ from radiolucent.report.overlay import (
 from radiolucent.report.page_one import film_spot, layout, page_one
 from radiolucent.report.page_two import layer_stack, page_two
 from radiolucent.report.picture import render_png
-from radiolucent.report.sheet import WIDTH
+from radiolucent.report.sheet import RED, WIDTH
 from radiolucent.report.typeface import NO_LINE_END, NO_LINE_START, Run, Style, covered, measure, missing, wrap
 from radiolucent.study.geometry import Geometry
+from radiolucent.trace.chain import CHAIN_NOTE, STRENGTH_WORDS
 from radiolucent.vlm.types import Target
 
 BODY = Style(25)
 LONG_ZH = ZH_REPORT * 14
 LONG_EN = " ".join([EN_REPORT] * 9)
+
+
+def squeezed(text: str) -> str:
+    """Without spaces, line breaks and the forms of quotation marks: a wrapped sentence is found again."""
+    return re.sub(r"[\s“”\"]", "", text)
 
 
 class Recorder:
@@ -247,6 +253,20 @@ def test_a_weak_map_does_not_say_that_hiding_the_area_changes_the_answer(drawn: 
     assert "not graded" in drawn.text()
 
 
+@pytest.mark.parametrize(("other_side", "said"), [(None, "outside the anatomy"), (True, "the patient's other side")])
+def test_a_map_of_evidence_in_the_wrong_place_says_where_it_lies(
+    other_side: bool | None, said: str, drawn: Recorder
+) -> None:
+    base = explain_en()
+    wrong = {
+        key: dataclasses.replace(grade, grade="weak", outside=True, other_side=other_side)
+        for key, grade in base.faithfulness.items()
+    }
+    page_one(dataclasses.replace(base, faithfulness=wrong))
+    text = drawn.text().replace("\n", " ")
+    assert said in text and "Better than chance" not in text and "Hiding this area changes" not in text
+
+
 def test_values_of_a_withheld_map_never_reach_the_picture() -> None:
     explanation = explain_en(withheld=("pleural_effusion.right", "consolidation.left"))
     turned = {
@@ -392,11 +412,39 @@ def test_no_word_of_the_interface_is_cut_short(make, ratio: float, drawn: Record
 
 @pytest.mark.parametrize("polarity", ["present", "uncertain", "absent"])
 def test_each_polarity_is_marked_in_its_own_way(polarity: str) -> None:
-    runs = report_runs(explain_en())
+    runs = report_runs(dataclasses.replace(explain_en(), trace=None))
     finding = next(entry for entry in explain_en().findings if entry.polarity == polarity)
     run = next(entry for entry in runs if entry.text == finding.words)
     assert run.style.mark == {"present": "solid", "uncertain": "dashed", "absent": "dotted"}[polarity]
     assert "".join(entry.text for entry in runs) == EN_REPORT
+
+
+def test_guessed_words_and_only_they_are_red_and_keep_the_mark_of_their_finding() -> None:
+    explanation = explain_en()
+    words = tuple(
+        dataclasses.replace(word, mark="guessed" if word.text == "right" else None) for word in explanation.trace.words
+    )
+    trace = dataclasses.replace(explanation.trace, words=words)
+    guessed = report_runs(dataclasses.replace(explanation, trace=trace))
+    assert [run.text for run in guessed if run.style.colour == RED] == ["right"]
+    plain = report_runs(dataclasses.replace(explanation, trace=None))
+    around = next(run for run in plain if "right" in run.text)
+    assert next(run for run in guessed if run.style.colour == RED).style.mark == around.style.mark
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_chain_and_the_contrasts_stand_on_page_two_with_their_strengths(language: str, drawn: Recorder) -> None:
+    explanation = explain_en() if language == "en" else explain_zh()
+    render_png(explanation)
+    text = drawn.text()
+    for step in explanation.trace.chain:
+        said = step.zh if language == "zh" else step.en
+        assert squeezed(said) in squeezed(text)
+    for contrast in explanation.trace.contrasts:
+        assert squeezed(contrast.ask(language)) in squeezed(text)
+    assert squeezed(CHAIN_NOTE[language == "zh"]) in squeezed(text)
+    for strength in {step.strength for step in explanation.trace.chain if step.stage != "question"}:
+        assert STRENGTH_WORDS[strength][language == "zh"] in text
 
 
 def test_spans_outside_the_text_do_not_break_the_page() -> None:

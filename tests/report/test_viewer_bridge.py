@@ -53,6 +53,17 @@ def test_withheld_values_and_absent_findings_never_reach_the_page() -> None:
     assert all(view.values is None and view.withheld and not view.boxes and not view.contours for view in hidden)
 
 
+def test_a_map_of_evidence_in_the_wrong_place_says_so_in_both_languages() -> None:
+    base = explain_en()
+    wrong = {key: dataclasses.replace(grade, grade="weak", outside=True) for key, grade in base.faithfulness.items()}
+    views = viewer_data(dataclasses.replace(base, faithfulness=wrong)).maps
+    for view in views:
+        assert (view.caption is not None) == (view.claim == "relied_on")
+        if view.caption is not None:
+            assert "outside the anatomy" in view.caption.en and "解剖区域之外" in view.caption.zh
+    assert all(view.caption is None for view in viewer_data(base).maps if view.grade == "verified")
+
+
 def test_only_relied_on_maps_have_boxes_and_they_hold_the_region() -> None:
     explanation = explain_en()
     for view in viewer_data(explanation).maps:

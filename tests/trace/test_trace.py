@@ -68,13 +68,30 @@ def test_image_reliance_is_the_loss_without_the_picture_and_one_replay_serves_al
         assert word.image_reliance == pytest.approx(expected, rel=1e-4)
 
 
-def test_another_patients_film_can_stand_in_for_the_blank():
+def test_another_patients_film_stands_beside_the_blank_and_the_larger_loss_counts():
     model, features, generation = case()
     lost = image_reliance(model, features, generation, other=features)
-    np.testing.assert_allclose(lost, 0, atol=1e-6)
-    assert abs(image_reliance(model, features, generation, other=model.features(9))).max() > 0.01
+    np.testing.assert_allclose(lost.other, 0, atol=1e-6)
+    trace = build_trace(model, features, generation, other=model.features(9))
+    assert trace.replaced_by == "given" and trace.threshold > 0
+    for word in trace.words:
+        assert word.image_reliance == max(word.reliance_blank, word.reliance_other)
     with pytest.raises(MalformedInput, match="as many images"):
         image_reliance(model, features, generation, other=AnalyticModel(2).features())
+
+
+def test_both_replacements_run_in_one_batch():
+    model, features, generation = case()
+    calls = []
+    plain = model.token_logprobs
+
+    def counted(inputs, ids, rows, **options):
+        calls.append(len(rows))
+        return plain(inputs, ids, rows, **options)
+
+    model.token_logprobs = counted
+    image_reliance(model, features, generation, other=model.features(9))
+    assert calls == [2]
 
 
 def test_attended_maps_are_means_over_heads_and_the_words_predicting_rows():
@@ -149,3 +166,24 @@ def test_places_outside_and_traces_without_maps_are_refused():
     bare = Trace(tuple(replace(word, attended=None) for word in trace.words))
     with pytest.raises(MalformedInput, match="attended=True"):
         words_attending(bare, 0, (0, 0))
+
+
+def test_a_words_place_is_not_the_cell_that_every_word_attends():
+    """The named place follows the word's own cell, not the sink."""
+    named = []
+
+    class Place:
+        def of_peak(self, values):
+            named.append(np.unravel_index(int(values.argmax()), values.shape))
+            return None
+
+    model, features, generation = case()
+    image = np.full_like(generation.rows.image, 0.01)
+    image[..., 15] = 0.5  # a sink
+    for token in range(image.shape[2]):
+        image[:, :, token, token] = 0.05
+    rows = replace(generation.rows, image=image)
+    build_trace(model, features, replace(generation, rows=rows), reliance=False, places=[Place()])
+    assert (3, 3) not in [tuple(int(x) for x in cell) for cell in named] and len(set(named)) > 1
+    with pytest.raises(MalformedInput, match="one an image"):
+        build_trace(model, features, generation, reliance=False, places=[Place(), Place()])

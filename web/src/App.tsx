@@ -13,6 +13,7 @@ import {
   type Unpacked,
   type ViewerData,
 } from "./data";
+import { Chain, type Pointer } from "./Chain";
 import { Film } from "./Film";
 import type { FilmView, Overlay } from "./film";
 import { Findings, sentence } from "./Findings";
@@ -20,7 +21,7 @@ import { cellOf } from "./geometry";
 import { Help } from "./Help";
 import { layerName, MapBar, type OverlayMode } from "./MapBar";
 import { Place } from "./Place";
-import { Report, WordCard, type Marking } from "./Report";
+import { MarkLegend, Report, WordCard, type Marking } from "./Report";
 import { CLAIM, CLAIMS, STRINGS } from "./strings";
 import { nextWord } from "./walk";
 
@@ -33,6 +34,7 @@ interface Cell {
 
 const THEMES: Theme[] = ["dark", "light", "auto"];
 const LISTED = 8; // words listed for a place
+const NONE = new Set<number>();
 
 export function App({ data }: { data: ViewerData }) {
   const [language, setLanguage] = useState<Language>(data.language);
@@ -53,6 +55,7 @@ export function App({ data }: { data: ViewerData }) {
   const [cell, setCell] = useState<Cell | null>(null);
   const [marking, setMarking] = useState<Marking>("findings");
   const [help, setHelp] = useState(false);
+  const [step, setStep] = useState<Pointer | null>(null); // of the decision chain, under the pointer or the focus
   const [cursor, setCursor] = useState(() => Math.max(0, data.words.findIndex((word) => word.part === "answer")));
   const viewRef = useRef<FilmView | null>(null);
   const t = STRINGS[language];
@@ -71,15 +74,19 @@ export function App({ data }: { data: ViewerData }) {
 
   // What is looked at: a word under the pointer or the focus goes before what was chosen.
   const glance = pointed ?? focused;
-  const wordIndex = glance ?? (subject?.kind === "word" ? subject.index : null);
+  // A step without a finding's map shows where its first word attended.
+  const stepWord = glance === null && step && !step.finding ? (step.words[0] ?? null) : null;
+  const ownWord = step === null && subject?.kind === "word" ? subject.index : null;
+  const wordIndex = glance ?? stepWord ?? ownWord;
   const word = wordIndex === null ? null : (data.words[wordIndex] ?? null);
-  const findingId = word === null && subject?.kind === "finding" ? subject.id : null;
-  const finding = data.findings.find((row) => row.id === findingId) ?? null;
   const chosenId = subject?.kind === "finding" ? subject.id : null;
+  const mappedId = step?.finding || chosenId; // whose maps are at hand
+  const findingId = word === null ? mappedId : null;
+  const finding = data.findings.find((row) => row.id === findingId) ?? null;
   const chosen = data.findings.find((row) => row.id === chosenId) ?? null;
 
-  const available = useMemo(() => ordered(data, chosenId), [data, chosenId]);
-  const method = chosenId === null ? null : (methods[chosenId] ?? best(available)?.method ?? null);
+  const available = useMemo(() => ordered(data, mappedId), [data, mappedId]);
+  const method = mappedId === null ? null : step?.method || (methods[mappedId] ?? best(available)?.method ?? null);
   const map = available.find((each) => each.method === method) ?? null;
   const withheld = findingId !== null && map !== null && map.withheld;
 
@@ -99,7 +106,7 @@ export function App({ data }: { data: ViewerData }) {
   const boxes = findingId !== null && map ? map.boxes.filter((box) => box.frame === frameIndex) : [];
   const hasOutline = contours.length + boxes.length > 0;
   const asked: OverlayMode = held && mode === "off" ? style : mode;
-  const visible: OverlayMode = glance !== null ? "colour" : asked === "outline" && !hasOutline ? "colour" : asked;
+  const visible: OverlayMode = glance !== null || (step !== null && (field !== null || hasOutline)) ? "colour" : asked === "outline" && !hasOutline ? "colour" : asked;
   const claim: Claim | null = word ? "attended" : (map?.claim ?? null);
   const wordGrid = data.wordMaps?.shape[3] ?? frame.grid;
 
@@ -157,7 +164,14 @@ export function App({ data }: { data: ViewerData }) {
     setSubject(null);
     setMode("off");
     setPointed(null);
+    setStep(null);
     (document.activeElement as HTMLElement | null)?.blur();
+  };
+  const chooseStep = (pointer: Pointer) => {
+    if (pointer.finding) {
+      if (pointer.method) setMethods((now) => ({ ...now, [pointer.finding]: pointer.method }));
+      if (chosenId !== pointer.finding || !pointer.method) choose(pointer.finding);
+    } else if (pointer.words[0] !== undefined) pin(pointer.words[0]);
   };
   const focusWord = (index: number) => {
     setCursor(index);
@@ -182,6 +196,7 @@ export function App({ data }: { data: ViewerData }) {
         const next = available[(available.findIndex((each) => each.method === method) + 1) % available.length]!;
         setMethods((now) => ({ ...now, [chosenId]: next.method }));
       },
+      d: () => document.querySelector<HTMLElement>("[data-step]")?.focus(),
       g: () => setRaw((now) => !now),
       o: () => setMode((now) => (now === "off" ? style : "off")),
       c: () => show(visible === "outline" ? "colour" : "outline"),
@@ -286,6 +301,7 @@ export function App({ data }: { data: ViewerData }) {
     shown: wordIndex,
     evidence: chosen && chosen.end > chosen.start ? ([chosen.start, chosen.end] as [number, number]) : null,
     heat,
+    lit: step ? new Set(step.words) : NONE,
     marking,
     onPoint: setPointed,
     onFocus: (index: number | null) => {
@@ -389,7 +405,7 @@ export function App({ data }: { data: ViewerData }) {
             onLayer={setLayer}
             methods={findingId === null ? [] : available}
             method={method}
-            onMethod={(name) => chosenId !== null && setMethods({ ...methods, [chosenId]: name })}
+            onMethod={(name) => mappedId !== null && setMethods({ ...methods, [mappedId]: name })}
           />
         </div>
         <div class="right">
@@ -405,6 +421,7 @@ export function App({ data }: { data: ViewerData }) {
               <span class="ai">{t.aiGenerated}</span>
             </div>
             <Report {...reportProps} part="answer" />
+            <MarkLegend data={data} t={t} language={language} />
             {data.words.length > 0 && (
               <div class="marking" role="group" aria-label={t.words}>
                 <span class="muted">{t.words}</span>
@@ -434,6 +451,9 @@ export function App({ data }: { data: ViewerData }) {
             <h2>{t.findings}</h2>
             <Findings data={data} t={t} language={language} chosen={chosenId} onChoose={choose} />
           </section>
+          {data.chain.length > 0 && (
+            <Chain data={data} t={t} language={language} chosen={chosenId} onPoint={setStep} onChoose={chooseStep} />
+          )}
           {data.thinking && (
             <details class="thinking">
               <summary>

@@ -14,6 +14,7 @@ export function Help({ t, open, onClose }: { t: Strings; open: boolean; onClose(
     ["←↑→↓", t.keyWords],
     ["Enter", t.keyPin],
     ["J K", t.keyFindings],
+    ["D", t.keyChain],
     ["V", t.keyHold],
     ["O", t.keyOverlay],
     ["C", t.keyColour],

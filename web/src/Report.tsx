@@ -3,7 +3,7 @@
 import { Fragment, type CSSProperties } from "preact";
 import { useMemo } from "preact/hooks";
 import type { Language, ViewerData, Word } from "./data";
-import { unitName, type Strings } from "./strings";
+import { MARK, MARKS, unitName, type Strings } from "./strings";
 
 export type Marking = "findings" | "reliance" | "probability";
 
@@ -16,6 +16,7 @@ interface Props {
   shown: number | null;
   evidence: [number, number] | null; // span of the chosen finding
   heat: Map<number, number>; // words that attended a place, 0 to 1
+  lit: Set<number>; // words of the step of the decision chain that is looked at
   marking: Marking;
   onPoint(index: number | null): void;
   onFocus(index: number | null): void;
@@ -76,6 +77,8 @@ export function Report(props: Props) {
         if (props.pinned === index) classes.push("pinned");
         if (chosen) classes.push("evidence");
         if (heat > 0) classes.push("hot");
+        if (props.lit.has(index)) classes.push("lit");
+        if (word.mark) classes.push(`mark-${word.mark}`);
         const style: Record<string, string> = { "--mark": mark(word).toFixed(3), "--heat": heat.toFixed(3) };
         return (
           <span
@@ -100,6 +103,21 @@ export function Report(props: Props) {
         );
       })}
     </p>
+  );
+}
+
+// What the lines under the words mean; only marks that the report has.
+export function MarkLegend({ data, t, language }: { data: ViewerData; t: Strings; language: Language }) {
+  const used = MARKS.filter((mark) => data.words.some((word) => word.mark === mark));
+  if (!used.length) return null;
+  return (
+    <ul class="mark-legend" aria-label={t.marks}>
+      {used.map((mark) => (
+        <li key={mark} title={MARK[language][mark].means}>
+          <span class={`sample mark-${mark}`} aria-hidden="true" /> {MARK[language][mark].name}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -129,6 +147,21 @@ export function WordCard({ word, t, language }: { word: Word | null; t: Strings;
           <dd>{word.reliance === null ? "–" : `${word.reliance.toFixed(2)} ${unitName("nats", language)}`}</dd>
         </div>
       </dl>
+      {(word.mark || word.place) && (
+        <p class="standing">
+          {word.kind && <span class="muted">{word.kind[language]}</span>}
+          {word.mark && (
+            <span class={`mark-word m-${word.mark}`} title={MARK[language][word.mark].means}>
+              {MARK[language][word.mark].name}
+            </span>
+          )}
+          {word.place && (
+            <span class="muted">
+              {t.attendedPlace}: {word.place}
+            </span>
+          )}
+        </p>
+      )}
       {word.alternatives.length > 0 && (
         <p class="alternatives">
           <span class="muted">{t.alternatives}</span>

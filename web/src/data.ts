@@ -4,7 +4,10 @@ export type Language = "en" | "zh";
 export type Claim = "attended" | "sensitive" | "relied_on" | "plausible";
 export type Polarity = "present" | "absent" | "uncertain";
 export type Grade = "verified" | "weak" | "not shown";
-export type Quadrant = "grounded" | "unstable" | "not image-based" | "unreliable";
+export type Quadrant = "grounded" | "unstable" | "not image-based" | "evidence elsewhere" | "unreliable";
+
+export type Mark = "seen" | "guessed" | "unknown";
+export type Stage = "question" | "looked" | "named" | "weighed" | "concluded";
 
 export type Bilingual = Record<Language, string>;
 
@@ -30,6 +33,27 @@ export interface Word {
   alternatives: [string, number | null][];
   reliance: number | null;
   map: number | null;
+  kind: Bilingual | null;
+  mark: Mark | null;
+  place: string;
+}
+
+// One step of the decision chain; words are indices into the words of the page.
+export interface Step {
+  stage: Stage;
+  text: Bilingual;
+  strength: Grade;
+  words: number[];
+  finding: string;
+  links: { strength: Grade; text: Bilingual; method: string; finding: string }[];
+}
+
+export interface Contrast {
+  ask: Bilingual;
+  answer: Bilingual;
+  strength: Grade;
+  words: number[];
+  finding: string;
 }
 
 export interface Layer {
@@ -123,6 +147,8 @@ export interface ViewerData {
   wordMaps: WordMaps | null;
   maps: FindingMap[];
   findings: Finding[];
+  chain: Step[];
+  contrasts: Contrast[];
 }
 
 // Packed arrays and pictures, unpacked once when the page opens.

@@ -20,6 +20,24 @@ export interface Window {
   width: number;
 }
 
+// Pixels deeper than 8 bits level themselves (the review page's 16-bit films); window values are in their own units.
+export interface Deep {
+  readonly width: number;
+  readonly height: number;
+  readonly full: Window; // what reset shows
+  readonly range: [number, number]; // of its values
+  level(window: Window, inverted: boolean, quick: boolean): HTMLCanvasElement; // quick: while dragging, may be coarser
+}
+
+// Takes the pointer before the film does: a ruler, a box. Places are in source pixels.
+export interface Hand {
+  down(x: number, y: number, slop: number): boolean; // true: what follows is mine
+  move(x: number, y: number): void;
+  up(): void;
+}
+
+export type Sketch = (context: CanvasRenderingContext2D, scale: number, left: number, top: number) => void;
+
 export interface Events {
   onPlace(column: number, row: number): void;
   onView(view: { zoom: number; window: Window; inverted: boolean }): void;
@@ -34,13 +52,19 @@ const SMOOTH_SIZE = 384; // samples along the square for smooth colour
 
 export class FilmView {
   tool: Tool = "window";
+  hand: Hand | null = null;
   private readonly film: HTMLCanvasElement;
   private readonly colour: HTMLCanvasElement;
   private readonly marks: HTMLCanvasElement;
   private readonly levelled = document.createElement("canvas"); // the picture after window and level
   private readonly watcher: ResizeObserver;
   private frame: Frame | null = null;
-  private picture: ImageBitmap | null = null;
+  private picture: ImageBitmap | Deep | null = null;
+  private shown: HTMLCanvasElement = this.levelled;
+  private sketch: Sketch | null = null;
+  private handed = false;
+  private quick = false;
+  private filmOnly = false; // the window moved, and nothing else
   private stored: ImageData | null = null;
   private overlay: Overlay | null = null;
   private painted: HTMLCanvasElement | null = null;
@@ -92,9 +116,12 @@ export class FilmView {
     for (const canvas of [this.film, this.colour, this.marks]) canvas.remove();
   }
 
-  setFrame(frame: Frame, picture: ImageBitmap): void {
-    if (this.picture === picture) return;
+  setFrame(frame: Frame, picture: ImageBitmap | Deep): void {
+    if (this.picture === picture && this.frame === frame) return;
     const resized = !this.frame || this.frame.rows !== frame.rows || this.frame.cols !== frame.cols;
+    if (deep(picture) && (!this.picture || !deep(this.picture) || !alike(picture.full, this.picture.full))) {
+      this.window = { ...picture.full };
+    }
     this.frame = frame;
     this.picture = picture;
     this.stored = null;
@@ -112,13 +139,19 @@ export class FilmView {
     this.draw();
   }
 
+  setSketch(sketch: Sketch | null): void {
+    this.sketch = sketch;
+    this.draw();
+  }
+
   setWindow(window: Window): void {
+    const [low, high] = this.range();
     this.window = {
-      centre: Math.min(255, Math.max(0, window.centre)),
-      width: Math.min(510, Math.max(2, window.width)),
+      centre: Math.min(high, Math.max(low, window.centre)),
+      width: Math.min(2 * (high - low), Math.max(2, window.width)),
     };
     this.stale = true;
-    this.draw();
+    this.draw(true);
   }
 
   invert(): void {
@@ -135,7 +168,7 @@ export class FilmView {
 
   reset(): void {
     this.inverted = false;
-    this.setWindow({ ...FULL });
+    this.setWindow({ ...(this.picture && deep(this.picture) ? this.picture.full : FULL) });
     this.fit();
   }
 
@@ -169,6 +202,10 @@ export class FilmView {
     return { x: left + column * scale, y: top + row * scale };
   }
 
+  private range(): [number, number] {
+    return this.picture && deep(this.picture) ? this.picture.range : [0, 255];
+  }
+
   private view(): { scale: number; left: number; top: number } {
     const { rows, cols } = this.frame ?? { rows: 1, cols: 1 };
     const { width, height } = this.size;
@@ -194,13 +231,16 @@ export class FilmView {
     this.paintAll();
   }
 
-  private draw(): void {
+  private draw(filmOnly = false): void {
+    this.filmOnly = filmOnly && (!this.pending || this.filmOnly);
     if (!this.pending) this.pending = requestAnimationFrame(() => this.paintAll());
   }
 
   private paintAll(): void {
     cancelAnimationFrame(this.pending);
     this.pending = 0;
+    const { filmOnly } = this;
+    this.filmOnly = false;
     if (!this.frame || !this.picture) return;
     if (this.stale) this.level();
     const ratio = window.devicePixelRatio || 1;
@@ -213,9 +253,13 @@ export class FilmView {
       return context;
     };
     const film = begin(this.film);
-    film.imageSmoothingQuality = "high";
-    film.drawImage(this.levelled, left, top, cols * scale, rows * scale);
+    film.imageSmoothingQuality = this.quick ? "low" : "high";
+    film.drawImage(this.shown, left, top, cols * scale, rows * scale);
 
+    if (filmOnly) {
+      this.tell();
+      return;
+    }
     const colour = begin(this.colour);
     if (this.painted && this.overlay) {
       const square = squareOf(this.frame);
@@ -230,6 +274,10 @@ export class FilmView {
       colour.restore();
     }
     this.paintMarks(begin(this.marks), scale, left, top);
+    this.tell();
+  }
+
+  private tell(): void {
     this.events.onView({ zoom: this.zoom, window: this.window, inverted: this.inverted });
   }
 
@@ -237,6 +285,12 @@ export class FilmView {
   private level(): void {
     const picture = this.picture!;
     const { width, height } = picture;
+    if (deep(picture)) {
+      this.shown = picture.level(this.window, this.inverted, this.quick);
+      this.stale = false;
+      return;
+    }
+    this.shown = this.levelled;
     if (!this.stored) {
       this.levelled.width = width;
       this.levelled.height = height;
@@ -339,6 +393,7 @@ export class FilmView {
       }
       context.restore();
     }
+    this.sketch?.(context, scale, left, top);
     this.paintSides(context, left, right);
   }
 
@@ -384,12 +439,21 @@ export class FilmView {
     }
     this.pointers.set(event.pointerId, this.at(event));
     if (this.pointers.size > 1) this.pinched = true;
+    if (this.hand && this.pointers.size === 1 && event.button === 0) {
+      const { x, y } = this.toSource(this.at(event).x, this.at(event).y);
+      this.handed = this.hand.down(x, y, 10 / this.view().scale);
+    }
   };
 
   private onMove = (event: PointerEvent): void => {
     const before = this.pointers.get(event.pointerId);
     if (!before) return;
     const now = this.at(event);
+    if (this.handed) {
+      const { x, y } = this.toSource(now.x, now.y);
+      this.hand?.move(x, y);
+      return;
+    }
     const dx = now.x - before.x;
     const dy = now.y - before.y;
     this.travelled += Math.hypot(dx, dy);
@@ -406,16 +470,39 @@ export class FilmView {
     }
     if (this.travelled <= CLICK_SLOP) return;
     const panning = this.tool === "pan" || event.buttons !== 1 || event.shiftKey || event.pointerType === "touch";
+    this.quick = true;
     if (panning) this.panBy(dx, dy);
-    else this.setWindow({ centre: this.window.centre - dy * 0.5, width: this.window.width + dx });
+    else {
+      const [low, high] = this.range();
+      const step = (high - low) / 255;
+      this.setWindow({ centre: this.window.centre - dy * 0.5 * step, width: this.window.width + dx * step });
+    }
   };
 
   private onUp = (event: PointerEvent): void => {
     if (!this.pointers.delete(event.pointerId)) return;
+    if (this.quick && !this.pointers.size) {
+      this.quick = false;
+      this.stale = true;
+      this.draw();
+    }
+    if (this.handed) {
+      this.handed = false;
+      this.hand?.up();
+      return;
+    }
     const click = event.type === "pointerup" && this.travelled <= CLICK_SLOP && !this.pinched && event.button === 0;
     if (!click || this.pointers.size || !this.frame) return;
     const { x, y } = this.at(event);
     const place = this.toSource(x, y);
     if (inFilm(this.frame, place.x, place.y)) this.events.onPlace(place.x, place.y);
   };
+}
+
+function deep(picture: ImageBitmap | Deep): picture is Deep {
+  return "level" in picture;
+}
+
+function alike(one: Window, other: Window): boolean {
+  return one.centre === other.centre && one.width === other.width;
 }

@@ -1,6 +1,6 @@
 // Every word of the page in English and Chinese. Safety wording is fixed by the project: change it nowhere alone.
 
-import type { Claim, Grade, Language, Quadrant } from "./data";
+import type { Claim, Grade, Language, Mark, Quadrant, Stage } from "./data";
 
 const en = {
   notDevice: "Not a medical device",
@@ -71,9 +71,20 @@ const en = {
   entropy: "Entropy",
   nats: "nats",
   reliance: "Image reliance",
-  relianceTip: "Log-probability lost when the image is taken away. Near zero: the word would be written without the film.",
+  relianceTip:
+    "Log-probability lost with a blank or another patient's film in the image's place, the larger of the two. Near zero: the word would be written all the same.",
   alternatives: "Instead",
   pointWord: "Point at a word to see how sure the model was and where it looked.",
+  chain: "Decision chain",
+  chainNote:
+    "The order of the words. Layers are not time or thought, and attention is a hint, not evidence; only hiding a region tests what the words relied on.",
+  chainHelp: "Decision chain; arrow keys move between the steps, Enter keeps the step's map.",
+  contrasts: "Why this and not that",
+  contrastsNote:
+    "By how much the model preferred what it wrote at the word where the two part; nats: 2.3 are ten to one.",
+  marks: "Dependence on the image",
+  attendedPlace: "Attended",
+  kind: "Word",
   finding: "Finding",
   samples: "Samples",
   interval: "95 % interval",
@@ -110,6 +121,7 @@ const en = {
   keyPlace: "on the film: ask about a place, then move it",
   keyLanguage: "English, Chinese",
   keyTheme: "theme",
+  keyChain: "to the decision chain; then ↑ ↓",
   keyEscape: "clear",
   keyHelp: "this help",
   mouse: "On the film: drag to window or move, wheel to zoom, right-drag to move, click to ask which words looked there.",
@@ -186,9 +198,17 @@ const zh: Strings = {
   entropy: "熵",
   nats: "奈特",
   reliance: "图像依赖",
-  relianceTip: "去掉图像后损失的对数概率。接近零：没有影像也会写出该词。",
+  relianceTip: "换成空白图像或他人影像后损失的对数概率，取较大者。接近零：换掉影像仍会写出该词。",
   alternatives: "备选",
   pointWord: "指向词语，查看模型的把握和关注位置。",
+  chain: "决策链",
+  chainNote: "按词语书写顺序排列。层不是时间，也不是思考；注意力仅为线索，不是证据；只有遮挡才能检验描述依赖何处。",
+  chainHelp: "决策链；方向键在步骤间移动，回车固定该步骤的图。",
+  contrasts: "为何如此而非其他",
+  contrastsNote: "在二者分开的词处，模型对所写内容的偏好程度；2.3 奈特约为十比一。",
+  marks: "是否依赖图像",
+  attendedPlace: "关注",
+  kind: "词类",
   finding: "征象",
   samples: "采样",
   interval: "95% 区间",
@@ -225,6 +245,7 @@ const zh: Strings = {
   keyPlace: "在影像上：询问一处，再移动",
   keyLanguage: "中文、英文",
   keyTheme: "主题",
+  keyChain: "到决策链，再按 ↑ ↓",
   keyEscape: "清除",
   keyHelp: "本帮助",
   mouse: "在影像上：拖动调窗或移动，滚轮缩放，右键拖动移动，点击查看关注该处的词。",
@@ -294,13 +315,21 @@ export const QUADRANT: Record<Language, Record<Quadrant, { name: string; means: 
     grounded: { name: "grounded", means: "Samples agree, and the words depend on the image." },
     unstable: { name: "unstable", means: "The words depend on the image, but samples disagree." },
     "not image-based": { name: "not image-based", means: "Samples agree, but the words hardly depend on the image." },
-    unreliable: { name: "unreliable", means: "Samples disagree, and the words hardly depend on the image." },
+    "evidence elsewhere": {
+      name: "evidence elsewhere",
+      means: "Samples agree, but the words depend on a part of the image where this finding cannot be seen.",
+    },
+    unreliable: { name: "unreliable", means: "Samples disagree, and the image does not support the words." },
   },
   zh: {
     grounded: { name: "有图像依据", means: "各次采样一致，且描述依赖图像。" },
     unstable: { name: "不稳定", means: "描述依赖图像，但各次采样不一致。" },
     "not image-based": { name: "未依据图像", means: "各次采样一致，但描述几乎不依赖图像。" },
-    unreliable: { name: "不可靠", means: "各次采样不一致，且描述几乎不依赖图像。" },
+    "evidence elsewhere": {
+      name: "依据在他处",
+      means: "各次采样一致，但描述所依赖的图像区域不可能显示该征象。",
+    },
+    unreliable: { name: "不可靠", means: "各次采样不一致，且图像不支持该描述。" },
   },
 };
 
@@ -313,3 +342,45 @@ export function unitName(units: string, language: Language): string {
   if (language === "en") return units;
   return { attention: "注意力", nats: "奈特", gradient: "梯度", probability: "概率" }[units] ?? units;
 }
+
+// Seen or guessed: whether a clinical word depends on the image, by the measured rule; never that it is right.
+export const MARKS: Mark[] = ["seen", "guessed", "unknown"];
+
+export const MARK: Record<Language, Record<Mark, { name: string; means: string }>> = {
+  en: {
+    seen: {
+      name: "depends on the image",
+      means:
+        "Judged by the statement's deciding word: with a blank or another patient's film in the image's place it loses probability. It is no proof that it is right.",
+    },
+    guessed: {
+      name: "does not depend on the image",
+      means: "The model would have written this for a blank and for another patient's film too: check it against the image.",
+    },
+    unknown: {
+      name: "dependence on the image not measured",
+      means: "This level did not measure what the image adds to the words.",
+    },
+  },
+  zh: {
+    seen: { name: "依赖图像", means: "按该描述的决定性词语判断：换成空白图像或他人影像后其概率下降。这并不证明描述正确。" },
+    guessed: { name: "不依赖图像", means: "换成空白图像或他人影像，模型仍会这样写：请对照影像核实。" },
+    unknown: { name: "是否依赖图像未测量", means: "该级别未测量图像对词语的作用。" },
+  },
+};
+
+export const STAGE: Record<Language, Record<Stage, string>> = {
+  en: {
+    question: "Question",
+    looked: "Looked at first",
+    named: "Structures named",
+    weighed: "Weighed",
+    concluded: "Conclusion",
+  },
+  zh: { question: "问题", looked: "先看何处", named: "提及的结构", weighed: "权衡", concluded: "结论" },
+};
+
+export const STRENGTH: Record<Language, Record<Grade, string>> = {
+  en: { verified: "verified", weak: "weak link", "not shown": "no link shown" },
+  zh: { verified: "已验证", weak: "联系较弱", "not shown": "未证实联系" },
+};

@@ -75,6 +75,9 @@ describe("pieces", () => {
     alternatives: [],
     reliance: null,
     map: null,
+    kind: null,
+    mark: null,
+    place: "",
   });
 
   it("puts the text together again, gaps, overlaps and wide characters included", () => {

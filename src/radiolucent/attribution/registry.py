@@ -29,6 +29,7 @@ from radiolucent.attribution import (
     smooth_grad,
     token_ablation,
 )
+from radiolucent.attribution.defaults import DEFAULTS
 from radiolucent.attribution.method import Made, Method
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.targets import resolve_target
@@ -111,7 +112,7 @@ def attribute(
     study: Study | Features,
     generation: Generation,
     target: Target | Word | str,
-    method: str = "token_ablation",
+    method: str = DEFAULTS["relied_on"],
     **options: Any,
 ) -> AttributionMap:
     """One map: which part of the picture bears on some words, under the method's own claim.
@@ -150,7 +151,7 @@ def attribute_all(
     study: Study | Features,
     generation: Generation,
     targets: Sequence[Target | Word | str],
-    method: str = "token_ablation",
+    method: str = DEFAULTS["relied_on"],
     **options: Any,
 ) -> list[Made]:
     """One map a target from passes that they share; an :class:`EmptyMap` stands where a target has none.

@@ -1,7 +1,8 @@
 """How far sampled reports agree with the draft, counted on findings with negation understood.
 
-Each sample gives a finding one of four verdicts: present, uncertain, absent, silent. Silence is not denial. The side is
-scored conditionally: among the samples that assert the finding and place it, how many place it where the draft does.
+Each sample gives a finding one of four verdicts: present, uncertain, absent, silent. Silence is not denial. Side and
+severity are scored conditionally: among the samples that assert the finding and place it (or grade it), how many place
+(or grade) it as the draft does, with an interval of its own.
 A sample that asserts the finding on the other side only counts as present with a side that disagrees, as long as the
 draft names the finding on one side; where the draft rules on several sides, each is counted for itself.
 """
@@ -114,6 +115,7 @@ def _entry(
     alone = sum(entry.code == finding.code for entry in draft) == 1 and finding.polarity != "absent"
     counts = Counter(verdict(finding, report, any_side=alone) for report in reports)
     low, high = interval(counts[finding.polarity], len(reports), rule=rule, level=level)
+    side, severity = _side_agreement(finding, reports), _severity_agreement(finding, reports)
     return FindingConfidence(
         code=finding.code,
         side=finding.side,
@@ -127,7 +129,10 @@ def _entry(
         polarity=finding.polarity,
         interval=rule,
         level=level,
-        side_agreement=_side_agreement(finding, reports),
+        side_agreement=side,
+        side_interval=_share_interval(side, rule, level),
+        severity_agreement=severity,
+        severity_interval=_share_interval(severity, rule, level),
     )
 
 
@@ -142,6 +147,33 @@ def _side_agreement(finding: Finding, reports: Sequence[Sequence[Finding]]) -> t
     located = [sides for sides in placed if sides]
     agree = sum(_same_place(finding.side, sides) for sides in located)
     return agree, len(located)
+
+
+def _severity_agreement(finding: Finding, reports: Sequence[Sequence[Finding]]) -> tuple[int, int] | None:
+    """(samples of the draft's severity, samples that assert it with one); None where the draft gives none.
+
+    Where a sample grades several sides, those on the draft's side speak.
+    """
+    if finding.severity is None or finding.polarity == "absent":
+        return None
+    graded = [
+        {
+            entry.severity
+            for entry in report
+            if entry.code == finding.code
+            and entry.polarity != "absent"
+            and entry.severity is not None
+            and sides_meet(entry.side, finding.side)
+        }
+        for report in reports
+    ]
+    told = [severities for severities in graded if severities]
+    return sum(severities == {finding.severity} for severities in told), len(told)
+
+
+def _share_interval(share: tuple[int, int] | None, rule: Interval, level: float) -> tuple[float, float] | None:
+    """None where there is no share, or nothing to take one of."""
+    return None if share is None or share[1] == 0 else interval(*share, rule=rule, level=level)
 
 
 def _same_place(side: Side, sides: set[Side]) -> bool:

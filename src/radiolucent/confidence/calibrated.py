@@ -46,7 +46,7 @@ def with_probes(
     Parameters
     ----------
     asked
-        Code -> the direct question, over a blank picture too.
+        Code -> the direct question, over a blank picture and another patient's film too.
     tokens
         For each entry the span of the generated tokens that say it; None where they were not found: no probability.
     """
@@ -69,7 +69,13 @@ def _with_probe(
 ) -> FindingConfidence:
     if answer is None:
         return entry
-    probed = replace(entry, yes_probability=answer.yes)
+    sign = -1.0 if entry.polarity == "absent" else 1.0
+    probed = replace(
+        entry,
+        yes_probability=answer.yes,
+        lift_blank=None if answer.lift is None else sign * answer.lift,
+        lift_other=None if answer.lift_other is None else sign * answer.lift_other,
+    )
     if calibration is None or span is None:
         return probed
     known = signals(entry, answer, generation, span)

@@ -32,12 +32,14 @@ from radiolucent.findings.types import Polarity
 from radiolucent.vlm.types import Language
 
 FORMAT = "radiolucent.calibration"
-VERSION = 1
+VERSION = 2
 FOLDS = 5
 LEAST_CASES = 50  # below it, five folds by case say nothing
 LEAST_WRONG = 10  # findings of the rarer outcome: one for every ten would be needed for each weight
 ISOTONIC_FROM = 300  # labels; with fewer an isotonic step overfits
 RIDGE = 1.0
+SOURCES_ZH = {"synthetic phantoms": "合成模体影像", "labelled films": "已标注影像"}
+PACKAGED_OTHER = "packaged film"  # the other patient of the signal ``lift_other``
 
 Kind = Literal["logistic", "isotonic"]
 
@@ -82,6 +84,10 @@ class Calibration:
         None where no threshold reaches it.
     measured
         Name -> value, or (value, low, high), on cases that the fit did not see.
+    other
+        The other patient's film of the signal ``lift_other``.
+    seeds
+        First and last seed of the phantoms it was fitted on; None for other films. A check refuses to overlap them.
     """
 
     weights_sha256: str
@@ -101,6 +107,8 @@ class Calibration:
     date: str
     source: str
     measured: Mapping[str, Any]
+    other: str = PACKAGED_OTHER
+    seeds: tuple[int, int] | None = None
 
     def probability(self, code: str, polarity: Polarity, signals: Signals) -> float:
         """Probability in [0, 1] that the finding is right."""
@@ -129,6 +137,28 @@ class Calibration:
                     f"The calibration was made for {name} {made[name]!r}; this run has {value!r}. "
                     "Run `radiolucent calibrate` with this model and question."
                 )
+        if self.other != PACKAGED_OTHER:
+            raise CalibrationMismatch(
+                f"The calibration was made with {self.other!r} as the other patient; this version has "
+                f"{PACKAGED_OTHER!r}. Run `radiolucent calibrate` again."
+            )
+
+    def check_unseen(self, seeds: tuple[int, int] | None) -> None:
+        """Refuse phantoms that it was fitted on, by their first and last seed; films without seeds are not known.
+
+        Raises
+        ------
+        MalformedInput
+            Where they overlap.
+        """
+        if self.seeds is None or seeds is None:
+            return
+        first, last = self.seeds
+        if seeds[0] <= last and first <= seeds[1]:
+            raise MalformedInput(
+                f"The calibration was fitted on seeds {first} to {last}; films from seed {seeds[0]} to {seeds[1]} "
+                "are not unseen. Choose another first seed."
+            )
 
     @property
     def digest(self) -> str:
@@ -138,7 +168,8 @@ class Calibration:
     def note(self, language: str) -> str:
         """What it was fitted on, for people."""
         if language == "zh":
-            return f"概率经 {self.cases} 例（{self.findings} 项征象，{self.source}）校准，{self.date}。"
+            source = SOURCES_ZH.get(self.source, self.source)
+            return f"概率经 {self.cases} 例（{self.findings} 项征象，{source}）校准，{self.date}。"
         return f"Probabilities calibrated on {self.cases} cases ({self.findings} findings, {self.source}), {self.date}."
 
 
@@ -151,6 +182,7 @@ def fit(
     source: str,
     risk: float = 0.1,
     seed: int = 0,
+    seeds: tuple[int, int] | None = None,
 ) -> tuple[Calibration, NDArray[np.float64]]:
     """Fit on labelled findings; also the probabilities that each got from the folds that did not hold its case.
 
@@ -160,6 +192,8 @@ def fit(
         What the cases are, for people, such as "synthetic phantoms".
     risk
         Largest share of cases that may keep a wrong finding above the threshold.
+    seeds
+        First and last seed, where the cases are phantoms.
 
     Returns
     -------
@@ -221,6 +255,7 @@ def fit(
             date=datetime.now(UTC).date().isoformat(),
             source=source,
             measured=measured(held_out, right, groups.tolist(), seed=seed),
+            seeds=seeds,
         ),
         held_out,
     )
@@ -289,6 +324,9 @@ def load(path: Path) -> Calibration:
         raise MalformedInput(f"{path.name} was written by another version; make it again with `radiolucent calibrate`.")
     try:
         document["steps"] = tuple((float(x), float(y)) for x, y in document["steps"])
+        if document["seeds"] is not None:
+            first, last = document["seeds"]
+            document["seeds"] = int(first), int(last)
         made = Calibration(**document)
         complete = all(set(part) == set(NAMES) for part in (made.weights, made.centre, made.scale))
     except (TypeError, KeyError, ValueError) as error:

@@ -64,6 +64,6 @@ def plot_risk_coverage(scores: Mapping[str, ArrayLike], right: ArrayLike, path: 
     axes.set_ylabel("wrong among those kept (%)")
     axes.set_title("Risk and coverage", fontsize=10)
     axes.grid(color="#eef1f4")
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, framealpha=0.9, edgecolor="none")
     figure.savefig(path)
     return path

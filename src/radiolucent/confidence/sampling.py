@@ -16,6 +16,7 @@ import numpy as np
 
 from radiolucent.confidence.agreement import agreement, mentioned, term_frequencies
 from radiolucent.confidence.intervals import Interval
+from radiolucent.confidence.semantic import semantic_entropy
 from radiolucent.confidence.types import Confidence
 from radiolucent.errors import DegenerateSampling, MalformedInput
 from radiolucent.findings.types import Finding
@@ -99,6 +100,7 @@ def sample_confidence(
         max_new_tokens=max_new_tokens,
     )
     reports = [tuple(extract(report.text)) for report in drawn]
+    entropy, meanings = semantic_entropy(reports)
     return Confidence(
         findings=agreement(mentioned(reports) if draft is None else draft, reports, rule=interval, level=level),
         samples=len(drawn),
@@ -107,6 +109,8 @@ def sample_confidence(
         seed=seed,
         note=sampling_note(drawn, prompt.language),
         terms=term_frequencies(reports),
+        entropy=entropy,
+        meanings=meanings,
     )
 
 

@@ -15,6 +15,7 @@ from scipy.stats import beta
 from radiolucent.confidence.agreement import agreement, term_frequencies
 from radiolucent.confidence.intervals import Interval
 from radiolucent.confidence.sampling import Extract, examine, sampling_note
+from radiolucent.confidence.semantic import semantic_entropy
 from radiolucent.confidence.types import Confidence, FindingConfidence
 from radiolucent.errors import DegenerateSampling, MalformedInput
 from radiolucent.findings.types import Finding
@@ -118,6 +119,7 @@ def sample_until_decided(
     note = sampling_note(samples, language)
     if len(samples) < limit:
         note = EARLY[language] + (" " if language == "en" else "") + note
+    entropy, meanings = semantic_entropy(reports)
     confidence = Confidence(
         agreement(draft, reports, rule=interval, level=level),
         len(samples),
@@ -126,6 +128,8 @@ def sample_until_decided(
         seed,
         note=note,
         terms=term_frequencies(reports),
+        entropy=entropy,
+        meanings=meanings,
     )
     return confidence, tuple(samples)
 

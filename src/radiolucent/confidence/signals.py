@@ -1,6 +1,6 @@
 """What is known about one finding of a draft before anyone says whether it is right.
 
-Four signals, each in nats and each pointing the same way: the larger, the more speaks for what the draft says.
+Five signals, each in nats and each pointing the same way: the larger, the more speaks for what the draft says.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ class Signals:
     words
         log p of the words that say it, mean over their tokens.
     lift
-        Log-odds that the picture adds to the direct question's answer, in the draft's direction.
+        Log-odds that the picture adds to the direct question's answer over a blank one, in the draft's direction.
+    lift_other
+        The same over another patient's film.
     """
 
     support: float
     margin: float
     words: float
     lift: float
+    lift_other: float
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(value) for value in astuple(self)):
@@ -55,17 +58,20 @@ def signals(entry: FindingConfidence, asked: ProbeAnswer, generation: Generation
     entry
         Counts over samples.
     asked
-        The direct question about the finding's code, over a blank picture too.
+        The direct question about the finding's code, over a blank picture and another patient's film too.
     tokens
         Span [first, last) of the generated tokens that say it.
 
     Raises
     ------
     MalformedInput
-        Where the question was asked of another code or without a blank picture, or the span is empty.
+        Where the question was asked of another code or without one of the two, or the span is empty.
     """
-    if asked.code != entry.code or asked.lift is None:
-        raise MalformedInput(f"The question about {asked.code!r} (lift {asked.lift}) does not answer {entry.code!r}.")
+    if asked.code != entry.code or asked.lift is None or asked.lift_other is None:
+        raise MalformedInput(
+            f"The question about {asked.code!r} (lift {asked.lift} and {asked.lift_other}) does not answer "
+            f"{entry.code!r}; ask it over a blank picture and another patient's film too."
+        )
     first, last = tokens
     if not 0 <= first < last <= len(generation.logprobs):
         raise MalformedInput(f"The span {tokens} holds none of the {len(generation.logprobs)} generated tokens.")
@@ -75,6 +81,7 @@ def signals(entry: FindingConfidence, asked: ProbeAnswer, generation: Generation
         margin=sign * asked.margin,
         words=float(np.mean(generation.logprobs[first:last], dtype=np.float64)),
         lift=sign * asked.lift,
+        lift_other=sign * asked.lift_other,
     )
 
 

@@ -9,13 +9,14 @@ from typing import Literal
 from radiolucent.errors import MalformedInput
 from radiolucent.findings.types import Polarity, Side
 
-Quadrant = Literal["grounded", "unstable", "not image-based", "unreliable"]
+Quadrant = Literal["grounded", "unstable", "not image-based", "evidence elsewhere", "unreliable"]
 
 # (English, Chinese) as people see them. Never "dangerous": 危险 reads as a critical value (危急值) in a reading room.
 QUADRANT_WORDS: dict[Quadrant, tuple[str, str]] = {
     "grounded": ("grounded", "有图像依据"),
     "unstable": ("unstable", "不稳定"),
     "not image-based": ("not image-based", "未依据图像"),
+    "evidence elsewhere": ("evidence elsewhere", "依据在他处"),
     "unreliable": ("unreliable", "不可靠"),
 }
 
@@ -47,8 +48,16 @@ class FindingConfidence:
     probability
         Calibrated probability; None until a calibration was fitted on labelled cases.
     side_agreement
-        (samples that place the finding on the draft's side, samples that assert and place it); None where the draft
-        gives no side.
+        (samples that place the finding on the draft's side, samples that assert and place it): given presence. None
+        where the draft gives no side.
+    side_interval
+        Interval of that share, as ``low`` and ``high``; None where no sample asserts and places it.
+    severity_agreement, severity_interval
+        The same for the severity: (samples of the draft's severity, samples that assert it with a severity).
+    lift_blank, lift_other
+        Nats of log-odds that the picture adds to the direct question's answer in the draft's direction, against a
+        blank one and against another patient's film; None where it was not asked. A calibration knows the packaged
+        film; without one it is the film that the run was given, if any.
     """
 
     code: str
@@ -68,6 +77,11 @@ class FindingConfidence:
     quadrant: Quadrant | None = None
     probability: float | None = None
     side_agreement: tuple[int, int] | None = None
+    side_interval: tuple[float, float] | None = None
+    severity_agreement: tuple[int, int] | None = None
+    severity_interval: tuple[float, float] | None = None
+    lift_blank: float | None = None
+    lift_other: float | None = None
 
     def __post_init__(self) -> None:
         counts = (self.present, self.uncertain, self.absent, self.silent)
@@ -100,6 +114,9 @@ class Confidence:
     terms
         Finding code -> percent of samples that assert it, negation understood; see
         :func:`radiolucent.confidence.agreement.term_frequencies`.
+    entropy
+        Semantic entropy of the samples over their finding-sets, nats; ``meanings`` of them differ. See
+        :func:`radiolucent.confidence.semantic.semantic_entropy`. None and 0 where no samples were compared.
     """
 
     findings: tuple[FindingConfidence, ...]
@@ -110,6 +127,8 @@ class Confidence:
     calibrated: bool = False
     note: str = ""
     terms: Mapping[str, float] = field(default_factory=dict)
+    entropy: float | None = None
+    meanings: int = 0
 
     def of(self, finding_id: str) -> FindingConfidence | None:
         """The entry of a finding, or None where it was not sampled."""

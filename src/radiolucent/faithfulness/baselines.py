@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radiolucent.attribution.cells import cell_means
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.cells import cell_means
 from radiolucent.study.geometry import Geometry
 from radiolucent.study.types import Study
 
@@ -73,7 +73,10 @@ def _edges(study: Study, geometries: Sequence[Geometry], seed: int) -> NDArray[n
     return edge_map([frame.picture() for frame in study.frames], geometries)
 
 
-BASELINES: dict[str, Callable[[Study, Sequence[Geometry], int], NDArray[np.float32]]] = {
+Baseline = Callable[[Study, Sequence[Geometry], int], NDArray[np.float32]]
+"""(study, geometries, seed) -> map."""
+
+BASELINES: dict[str, Baseline] = {
     "random": _random,
     "centre_prior": _centre,
     "edges": _edges,

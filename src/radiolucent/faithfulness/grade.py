@@ -1,88 +1,52 @@
-"""The grade that each map carries: does hiding what it points at cost more than hiding the same shape elsewhere?
+"""Every map's own region tested against 20 regions of its shape: grades at level ``deep`` and in the lab.
 
-The rule
---------
 1. *Region*: the map's cells at least half as high as its peak, the highest first, each with the cells next to it, at
    most 15 % of the picture's cells. (On phantoms, without the neighbours a sharp map that points at the lesion is
    often withheld, because the vision tower spreads a lesion over neighbouring tokens.)
-2. *Effect*: nats that the target loses when the region's soft tokens are replaced by the image's mean token.
-3. *Controls*: the same loss for at least 20 random regions of the same shape and area that do not touch the region
-   (each connected part moved as it is), and for the centre prior's region of the same area.
-4. *Verified*: the effect is at least ``LEAST_NATS`` and exceeds the controls' 95th percentile (with 20 controls: all
-   of them, which chance does once in 21) and the centre prior's effect, unless the centre's region is mostly the
-   map's own (more than half its cells). *Weak*: at least ``LEAST_NATS`` and above the controls' median. *Not shown*:
-   anything else; the map is withheld.
+2. *Interventions*: the region is hidden, and all but the region; then 20 controls or more, random regions of the same
+   shape and area that do not touch it, are hidden too (or shown alone, where the region's claim is that it suffices
+   and not that it is needed). With fewer controls nothing is graded: 20 are what it takes to be beyond their 95th
+   percentile.
+3. *Grade*: what these say by :mod:`radiolucent.attribution.verification`, with the other maps of the same target, is
+   read by the rule in :mod:`radiolucent.faithfulness.grade_rule`.
 
-A map of another resolution than the token grid is averaged (coarsened) or repeated onto it first.
+A map of another resolution than the token grid is averaged (coarsened) or repeated onto it first. A map that carries
+a test of its own with as many controls is graded by that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from radiolucent.attribution.control_regions import control_regions
 from radiolucent.attribution.fills import Fill
-from radiolucent.attribution.interventions import losses_of_each
 from radiolucent.attribution.model import ExplainableModel
+from radiolucent.attribution.regions import Region
 from radiolucent.attribution.targets import BATCH
-from radiolucent.attribution.types import AttributionMap
+from radiolucent.attribution.types import AttributionMap, RegionTest
+from radiolucent.attribution.verification import (
+    DRAWS,
+    LEAST_NATS,
+    MANY,
+    SUFFICIENT,
+    Losses,
+    is_necessary,
+    neutral,
+    verdict,
+)
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.baselines import centre_prior
-from radiolucent.faithfulness.cells import cell_means, in_picture
-from radiolucent.faithfulness.regions import Region, centre_region, control_regions, top_region
-from radiolucent.faithfulness.types import Grade, MapGrade
-from radiolucent.vlm.types import Features, Generation, Language, Target
+from radiolucent.faithfulness.grade_notes import NOTES, graded, untested
+from radiolucent.faithfulness.grade_rule import Rule, Signals
+from radiolucent.faithfulness.grade_signals import Allowed, on_token_grid, picture_cells, pointed_at, signals_of
+from radiolucent.faithfulness.types import MapGrade
+from radiolucent.vlm.types import Features, Generation
 
-CONTROLS = 20  # fewest that can put a map beyond the 95th percentile
-LEAST_NATS = 0.2  # the words become at least 18 % less likely
-PERCENTILE = 0.95
-SAME_PLACE = 0.5  # share of the centre's region inside the map's own, above which it is the same evidence
+CONTROLS = MANY
 
-NOTES: dict[str, tuple[str, str]] = {
-    "compared": (
-        "Hiding the region costs {effect:.2f} nats; {n} regions of the same shape cost {low:.2f} to {high:.2f}, the "
-        "centre {centre:.2f}.",
-        "隐藏该区域损失 {effect:.2f} nats；{n} 个同形区域损失 {low:.2f} 至 {high:.2f}，中心区域损失 {centre:.2f}。",
-    ),
-    "no region": (
-        "No cell of the map supports the words, so there was no region to test.",
-        "图中无支持该描述的区域，无法检验。",
-    ),
-    "no controls": (
-        "Only {n} control regions of the region's shape fit in the picture; {needed} are needed.",
-        "图像内仅可放置 {n} 个同形对照区域，检验需要 {needed} 个。",
-    ),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What a grade rests on.
-
-    Parameters
-    ----------
-    region
-        Bool (frames, g, g): the cells that were hidden.
-    effect, centre
-        Nats lost with the region, and with the centre prior's region, hidden; ``centre_shared`` is the share of the
-        centre's region inside the map's own.
-    controls
-        float64 (controls,): nats lost with each control region hidden.
-    necessity, sufficiency
-        Share of the loss with *every* cell hidden that hiding the region alone causes, and that showing the region
-        alone prevents; None where hiding every cell costs less than ``LEAST_NATS``.
-    """
-
-    region: Region
-    effect: float
-    controls: NDArray[np.float64]
-    centre: float
-    centre_shared: float
-    necessity: float | None
-    sufficiency: float | None
+__all__ = ["CONTROLS", "LEAST_NATS", "NOTES", "grade_map", "grade_maps", "on_token_grid", "region_tests"]
 
 
 def grade_map(
@@ -97,9 +61,8 @@ def grade_map(
     batch: int = BATCH,
 ) -> MapGrade:
     """Grade of one map; see :func:`grade_maps`."""
-    return grade_maps(model, features, generation, [attribution], fill=fill, controls=controls, seed=seed, batch=batch)[
-        0
-    ]
+    maps = [attribution]
+    return grade_maps(model, features, generation, maps, fill=fill, controls=controls, seed=seed, batch=batch)[0]
 
 
 def grade_maps(
@@ -108,27 +71,58 @@ def grade_maps(
     generation: Generation,
     maps: Sequence[AttributionMap],
     *,
+    allowed: Sequence[Allowed] = (),
     fill: Fill = "mean",
     controls: int = CONTROLS,
     seed: int = 0,
     batch: int = BATCH,
+    rule: Rule | None = None,
 ) -> tuple[MapGrade, ...]:
-    """Grade of each map by the module's rule, in order.
+    """Grade of each map, in order.
 
     Equal regions are hidden once, and one perturbed pass serves every target: maps of several findings cost little
     more than one.
 
     Parameters
     ----------
+    allowed
+        For each map the anatomy allowed for its finding; empty where not known.
     controls
         Control regions a map, at least ``CONTROLS``.
+    rule
+        The packaged one where None.
+
+    Raises
+    ------
+    MalformedInput
+        Where there are fewer controls, or ``allowed`` is of another length.
     """
-    found = evidence(model, features, generation, maps, fill=fill, controls=controls, seed=seed, batch=batch)
+    if len(allowed) not in (0, len(maps)):
+        raise MalformedInput(f"{len(maps)} maps and the anatomy allowed for {len(allowed)}; expected one for each map.")
     language = generation.prompt.language
-    return tuple(_graded(entry, language) for entry in found)
+    tests = region_tests(model, features, generation, maps, fill=fill, controls=controls, seed=seed, batch=batch)
+    grades = []
+    for number, (made, test) in enumerate(zip(maps, tests, strict=True)):
+        count = max(len(neutral(test)), len(test.controls_only))
+        if not test.region.any():
+            grades.append(untested("no region", language))
+        elif count < controls:
+            grades.append(untested("few controls", language, n=count, needed=controls))
+        else:
+            signals = full_signals(made, test, maps, allowed[number] if allowed else ())
+            grades.append(graded(test, signals, language, rule=rule))
+    return tuple(grades)
 
 
-def evidence(
+def full_signals(
+    made: AttributionMap, test: RegionTest, maps: Sequence[AttributionMap], allowed: Allowed = ()
+) -> Signals:
+    """The signals of a map whose own region was tested, with the other maps of its target among ``maps``."""
+    others = [one for one in maps if one is not made and one.target == made.target and not one.tests]
+    return signals_of(test, others, allowed=allowed)
+
+
+def region_tests(
     model: ExplainableModel,
     features: Features,
     generation: Generation,
@@ -138,85 +132,79 @@ def evidence(
     controls: int = CONTROLS,
     seed: int = 0,
     batch: int = BATCH,
-) -> tuple[Evidence, ...]:
-    """The losses that grades are read from; arguments as in :func:`grade_maps`."""
+) -> tuple[RegionTest, ...]:
+    """The tests that grades are read from; arguments as in :func:`grade_maps`."""
     if controls < CONTROLS:
         raise MalformedInput(f"{controls} controls cannot reach the 95th percentile; use at least {CONTROLS}.")
-    inside = np.stack([in_picture(geometry) for geometry in features.geometries])
-    prior = centre_prior(features.geometries)
-    plans: list[tuple[Region, list[Region]]] = []
-    wanted: list[tuple[Target, NDArray[np.bool_]]] = []
-    for attribution in maps:
-        region = top_region(on_token_grid(attribution.values, inside.shape[1]), inside)
-        beside = control_regions(region, inside, count=controls, seed=seed) if region.any() else []
-        centre = centre_region(prior, inside, int(region.sum()))
-        plans.append((region, [centre, *beside]))
-        if region.any():
-            hidden = [region, ~region, np.ones_like(region), centre, *beside]
-            wanted.append((attribution.target, np.stack(hidden)))
-    lost = iter(losses_of_each(model, features, generation, wanted, fill=fill, batch=batch) if wanted else [])
-    return tuple(_measured(region, others, next(lost) if region.any() else None) for region, others in plans)
+    grid = features.geometries[0].grid
+    targets = list(dict.fromkeys(made.target for made in maps))
+    losses = Losses(model, features, generation, targets, fill=fill, batch=batch)
+    regions = [pointed_at(made, grid) for made in maps]
+    open_ones = [number for number, made in enumerate(maps) if not _has_own(made, controls) and regions[number].any()]
+    index = {number: targets.index(maps[number].target) for number in open_ones}
+    beside = {
+        number: control_regions(regions[number], picture_cells(maps[number], grid), count=controls, seed=seed)
+        for number in open_ones
+    }
+    whole = np.ones_like(regions[0]) if regions else np.zeros(0, dtype=bool)
+    losses.measure((index[n], part) for n in open_ones for part in (whole, regions[n], ~regions[n]))
+    shown = [n for n in open_ones if _only_sufficient(losses, index[n], regions[n], whole)]
+    losses.measure((index[n], ~control if n in shown else control) for n in open_ones for control in beside[n])
+    return tuple(
+        _test(losses, index[n], regions[n], whole, beside[n], n in shown, made.method, seed)
+        if n in index
+        else made.tests[0]
+        if _has_own(made, controls)
+        else _untried(regions[n], made.method)
+        for n, made in enumerate(maps)
+    )
 
 
-def rule(entry: Evidence) -> Grade:
-    """The grade that the module's rule gives."""
-    if not entry.region.any() or len(entry.controls) < CONTROLS or entry.effect < LEAST_NATS:
-        return "not shown"
-    beyond = entry.effect > np.quantile(entry.controls, PERCENTILE, method="higher")
-    beats_centre = entry.effect > entry.centre or entry.centre_shared > SAME_PLACE
-    if beyond and beats_centre:
-        return "verified"
-    return "weak" if entry.effect > np.median(entry.controls) else "not shown"
+def _has_own(made: AttributionMap, controls: int) -> bool:
+    return bool(made.tests) and max(len(made.tests[0].controls_hidden), len(made.tests[0].controls_only)) >= controls
 
 
-def on_token_grid(values: NDArray[np.floating], grid: int) -> NDArray[np.float64]:
-    """A map (frames, n, n) of any resolution on the (frames, grid, grid) token grid, by exact area mean."""
-    if values.shape[1] == grid:
-        return values.astype(np.float64)
-    return np.stack([cell_means(frame.astype(np.float64), grid) for frame in values])
+def _only_sufficient(losses: Losses, index: int, region: Region, whole: Region) -> bool:
+    """Whether the region's claim is that it suffices: then its controls are shown alone."""
+    total = losses.of(index, whole)
+    kept = total - losses.of(index, ~region)
+    return not is_necessary(losses.of(index, region), total) and kept >= max(LEAST_NATS, SUFFICIENT * total)
 
 
-def _measured(region: Region, others: Sequence[Region], lost: NDArray[np.float64] | None) -> Evidence:
-    """Evidence from the losses of the region, of all but it, of everything, of the centre, and of the controls."""
-    if lost is None:
-        return Evidence(region, 0.0, np.zeros(0), 0.0, 0.0, None, None)
-    effect, without, total, centre = (float(one) for one in lost[:4])
+def _test(
+    losses: Losses,
+    index: int,
+    region: Region,
+    whole: Region,
+    beside: Sequence[Region],
+    shown: bool,
+    proposer: str,
+    seed: int,
+) -> RegionTest:
+    hidden, only, total = (losses.of(index, part) for part in (region, ~region, whole))
     bears = total >= LEAST_NATS  # shares of a loss near 0 mean nothing
-    return Evidence(
+    found = np.array([losses.of(index, ~control if shown else control) for control in beside])
+    test = RegionTest(
         region=region,
-        effect=effect,
-        controls=lost[4:],
-        centre=centre,
-        centre_shared=float(region[others[0]].mean()),
-        necessity=effect / total if bears else None,
-        sufficiency=1 - without / total if bears else None,
+        proposer=proposer,
+        hidden=hidden,
+        only=only,
+        everything=total,
+        controls=np.array(beside, dtype=bool).reshape(-1, *region.shape),
+        control_kinds=tuple("random" for _ in beside),
+        controls_hidden=() if shown else tuple(found.tolist()),
+        controls_only=tuple(found.tolist()) if shown else (),
+        necessity=hidden / total if bears else None,
+        sufficiency=1 - only / total if bears else None,
     )
+    if not shown and len(beside) and hidden >= LEAST_NATS:
+        drawn = np.random.default_rng(seed).choice(found, (DRAWS, len(found))).mean(axis=1)
+        low, high = np.quantile(1 - drawn / hidden, (0.025, 0.975))
+        test = replace(
+            test, specificity=1 - float(found.mean()) / hidden, specificity_interval=(float(low), float(high))
+        )
+    return replace(test, verdict=verdict(test))
 
 
-def _graded(entry: Evidence, language: Language) -> MapGrade:
-    given = rule(entry)
-    controls = entry.controls
-    if not entry.region.any():
-        reason = "no region"
-    elif len(controls) < CONTROLS:
-        reason = "no controls"
-    else:
-        reason = "compared"
-    note = NOTES[reason][1 if language == "zh" else 0].format(
-        effect=entry.effect,
-        n=len(controls),
-        needed=CONTROLS,
-        low=controls.min() if len(controls) else 0.0,
-        high=controls.max() if len(controls) else 0.0,
-        centre=entry.centre,
-    )
-    return MapGrade(
-        grade=given,
-        effect=entry.effect,
-        control_low=float(controls.min()) if len(controls) else None,
-        control_high=float(controls.max()) if len(controls) else None,
-        necessity=entry.necessity,
-        sufficiency=entry.sufficiency,
-        note=note,
-        withheld=given == "not shown",
-    )
+def _untried(region: Region, proposer: str) -> RegionTest:
+    return RegionTest(region, proposer, 0.0, 0.0, 0.0, np.zeros((0, *region.shape), dtype=bool))

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from radiolucent.attribution.cells import coverage, in_picture
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.cells import coverage, in_picture
 from radiolucent.study.geometry import Geometry
 
 REACHABLE = 0.5  # share of the best coverage from which a cell counts as a hit

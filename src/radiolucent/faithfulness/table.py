@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from radiolucent.attribution.registry import method as method_of
 from radiolucent.errors import MalformedInput
 from radiolucent.faithfulness.baselines import BASELINES
+from radiolucent.faithfulness.lab.case import FLIP_NATS
 from radiolucent.faithfulness.lab.randomise import STAGES
-from radiolucent.faithfulness.lab.records import CaseRecord, Score
+from radiolucent.faithfulness.lab.records import CaseRecord, Curve, Score
 from radiolucent.faithfulness.metrics import (
     CascadeVerdict,
     Interval,
@@ -61,9 +62,18 @@ def _excess(fill: str) -> Of:
     def of(score: Score) -> float | None:
         if score.perturbed is None:
             return None
-        return next((curve.excess for curve in score.perturbed.curves if curve.fill == fill), None)
+        return next((one.excess for one in score.perturbed.curves if one.fill == fill and hides(one)), None)
 
     return of
+
+
+def hides(curve: Curve) -> bool:
+    """Whether the fill takes the evidence away: with everything hidden, the words must lose ``FLIP_NATS``.
+
+    Where the whole picture can be hidden at no cost (a blur that leaves a large lesion), an order of hiding says
+    nothing. ROAD hides a part at most and is always taken.
+    """
+    return curve.hidden[-1] < 1 or curve.morf[0] - curve.morf[-1] >= FLIP_NATS
 
 
 def _sensitivity(score: Score) -> float | None:
@@ -204,6 +214,37 @@ class MethodRow:
             plain[f"randomised_{name}_passed"] = None if verdict is None else verdict.passed
             plain[f"randomised_{name}_stages"] = None if verdict is None else list(verdict.similarities)
         return plain
+
+
+def row_from(stored: Mapping[str, Any]) -> MethodRow:
+    """A line from what :meth:`MethodRow.flat` made, as it stands in ``table.json``.
+
+    Raises
+    ------
+    MalformedInput
+        Where an entry is missing.
+    """
+
+    def found(name: str) -> Interval | None:
+        if stored[name] is None:
+            return None
+        return Interval(stored[name], stored[f"{name}_low"], stored[f"{name}_high"], stored["films"])
+
+    try:
+        measures = {measure.name: found(measure.name) for measure in MEASURES}
+        cascade = {
+            name: cascade_verdict(STAGES, np.array(stages), stored[f"randomised_{name}_bar"])
+            for name in ("ssim", "rank")
+            if (stages := stored[f"randomised_{name}_stages"]) is not None
+        }
+        return MethodRow(
+            **{name: stored[name] for name in ("method", "claim", "findings", "films", "empty")},
+            measures={name: one for name, one in measures.items() if one is not None},
+            over_baseline=found("over_baseline"),
+            cascade=cascade,
+        )
+    except KeyError as error:
+        raise MalformedInput(f"The stored line has no {error}; make the table again with this release.") from error
 
 
 @dataclass(frozen=True)
@@ -353,7 +394,7 @@ def _cascades(
     if not checked or len(maps) < 2 or len(shapes) > 1:
         return {}
     (shape,) = shapes
-    cells = [inside.get(case, np.ones(shape, dtype=bool)) for case in maps]
+    cells = [_on_grid(inside[case], shape) if case in inside else np.ones(shape, dtype=bool) for case in maps]
     verdicts = {}
     for part, measure in enumerate(("ssim", "rank")):
         bar = random_pair_bar(
@@ -361,6 +402,12 @@ def _cascades(
         )
         verdicts[measure] = cascade_verdict(STAGES, np.array(checked)[:, :, part], bar)
     return verdicts
+
+
+def _on_grid(cells: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Token cells on the grid of a map that is a whole number of times finer, as maps of pixels are."""
+    finer = shape[1] // cells.shape[1]
+    return cells.repeat(finer, axis=1).repeat(finer, axis=2)
 
 
 def _insides(records: Sequence[CaseRecord]) -> dict[str, NDArray[np.bool_]]:

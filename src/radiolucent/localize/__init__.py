@@ -1,19 +1,19 @@
 """Maps to places: regions, lung fields, anatomy words, and the model's own boxes."""
 
-from radiolucent.localize.anatomy import ALLOWED, allowed_mask, outside_allowed
+from radiolucent.localize.anatomy import ALLOWED, Anatomy, allowed_mask
 from radiolucent.localize.boxes import Agreement, BoxAnswer, BoxFault, ModelBox, box_iou, compare, parse_boxes
 from radiolucent.localize.lungs import LungFields, estimate_lung_fields
 from radiolucent.localize.regions import Region, Regions, find_regions, peak_point
-from radiolucent.localize.wording import BOX_CAPTION, OUTSIDE_ANATOMY, WITHHELD, ZONE_ESTIMATED
+from radiolucent.localize.wording import BOX_CAPTION, WITHHELD, ZONE_ESTIMATED
 from radiolucent.localize.words import Place, place_of, place_of_region
 
 __all__ = [
     "ALLOWED",
     "BOX_CAPTION",
-    "OUTSIDE_ANATOMY",
     "WITHHELD",
     "ZONE_ESTIMATED",
     "Agreement",
+    "Anatomy",
     "BoxAnswer",
     "BoxFault",
     "LungFields",
@@ -26,7 +26,6 @@ __all__ = [
     "compare",
     "estimate_lung_fields",
     "find_regions",
-    "outside_allowed",
     "parse_boxes",
     "peak_point",
     "place_of",

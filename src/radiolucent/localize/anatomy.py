@@ -1,11 +1,13 @@
 """Which anatomy a finding may lie in, so that a map elsewhere is called out.
 
 The table is deliberately generous: it serves to name what cannot be right (an effusion "seen" in a corner marker),
-not to judge a lesion's place. Devices, fractures and gas in the soft tissues may lie anywhere.
+not to judge a lesion's place. Devices, fractures and gas in the soft tissues may lie anywhere. Of the paired
+structures a finding with a side may lie in its own one only, as far as a map can tell sides apart.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ from skimage.morphology import convex_hull_image
 from radiolucent.errors import MalformedInput
 from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.localize.lungs import Box, LungFields
-from radiolucent.localize.regions import Point
+from radiolucent.study.geometry import PictureSide
 
 Structure = Literal["lungs", "pleura", "heart", "mediastinum", "diaphragm", "anywhere"]
 Mask = NDArray[np.bool_]
@@ -50,44 +52,81 @@ ALLOWED: dict[str, tuple[Structure, ...]] = {
     "raised_diaphragm": ("diaphragm",),
     "increased_lung_markings": ("lungs", "mediastinum"),
 }
+PAIRED: tuple[Structure, ...] = ("lungs", "pleura", "diaphragm")
 HALF_CELL = 1 / 32  # of the film's longer edge: half of one of 16 cells, which is all that a map can resolve
+LEAST_INSIDE = 0.55  # of a map's mass in the allowed anatomy, or the evidence lies outside; rim cells count in part
 PLEURA = 1.5 / 16  # margin around the lungs that still is pleura, the sulcus below the dome included
 
 
-def outside_allowed(code: str, point: Point, fields: LungFields | None) -> bool | None:
-    """Whether a point lies outside the anatomy allowed for a finding.
+def mostly_outside(weights: NDArray[np.floating], allowed: NDArray[np.floating] | None) -> bool | None:
+    """Whether less than ``LEAST_INSIDE`` of a map's mass lies in the allowed anatomy.
+
+    Its mass and not its middle: a region at a lung's rim reaches beyond it with a cell's width, and the middle of two
+    places may lie in neither.
 
     Parameters
     ----------
-    point
-        (column, row) in source pixels.
+    weights
+        (n, n); only positive values count.
+    allowed
+        Share of each cell's area that is allowed, (n, n); None where it is not known.
 
     Returns
     -------
     bool or None
-        None where it cannot be told because the lungs were not found; unrestricted codes are never outside.
+        None where ``allowed`` is, or where the map holds nothing.
 
     Raises
     ------
     MalformedInput
-        Where the code is not in the vocabulary.
+        Where the shapes differ.
     """
-    if "anywhere" in _structures(code):
-        return False
-    mask = allowed_mask(code, fields)
-    if mask is None:
+    if allowed is None:
         return None
-    column, row = int(np.floor(point[0])), int(np.floor(point[1]))
-    rows, cols = mask.shape
-    if not (0 <= row <= rows and 0 <= column <= cols):
-        return True
-    return not bool(mask[min(row, rows - 1), min(column, cols - 1)])
+    if weights.shape != allowed.shape:
+        raise MalformedInput(f"A map of shape {weights.shape} on anatomy of shape {allowed.shape}; expected the same.")
+    mass = np.clip(np.asarray(weights, dtype=np.float64), 0, None)
+    total = float(mass.sum())
+    return None if total <= 0 else float((mass * allowed).sum()) < LEAST_INSIDE * total
 
 
-def allowed_mask(code: str, fields: LungFields | None) -> Mask | None:
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The anatomy allowed for one finding on one film, cell by cell.
+
+    Parameters
+    ----------
+    cells
+        Share of each cell's area in which the finding may lie, (n, n).
+    either_side
+        The same without regard to the finding's side; None where ``cells`` is not restricted to one.
+    """
+
+    cells: NDArray[np.float64]
+    either_side: NDArray[np.float64] | None = None
+
+    def outside(self, weights: NDArray[np.floating]) -> bool | None:
+        """Whether most of a map's mass lies outside; see :func:`mostly_outside`."""
+        return mostly_outside(weights, self.cells)
+
+    def other_side(self, weights: NDArray[np.floating]) -> bool | None:
+        """Whether it lies outside only because of its side; None where the finding is held to none."""
+        if self.either_side is None:
+            return None
+        outside = self.outside(weights)
+        return None if outside is None else outside and not mostly_outside(weights, self.either_side)
+
+
+def allowed_mask(code: str, fields: LungFields | None, *, picture_side: PictureSide | None = None) -> Mask | None:
     """Bool (rows, cols): where the finding may lie; None where the lungs were not found.
 
     Codes that may lie anywhere need no lungs but, without them, no size of the film is known either: None.
+
+    Parameters
+    ----------
+    picture_side
+        The side of the picture that the finding's side of the patient lies on: of paired structures the part beyond
+        the estimated midline is left out, but for half a cell. None: both sides.
     """
     structures = _structures(code)
     if fields is None or (fields.unsure and "anywhere" not in structures):
@@ -96,8 +135,18 @@ def allowed_mask(code: str, fields: LungFields | None) -> Mask | None:
         return np.ones(fields.both.shape, dtype=bool)
     result: Mask = np.zeros(fields.both.shape, dtype=bool)
     for structure in structures:
-        result |= _structure_mask(structure, fields)
+        mask = _structure_mask(structure, fields)
+        if structure in PAIRED and picture_side is not None and fields.midline is not None:
+            mask &= _half(mask.shape, fields.midline, picture_side)
+        result |= mask
     return result
+
+
+def _half(shape: tuple[int, ...], midline: float, side: PictureSide) -> Mask:
+    """The picture's side of the midline, (1, cols), and half a cell beyond."""
+    middles, margin = np.arange(shape[1]) + 0.5, HALF_CELL * max(shape)
+    half: Mask = middles <= midline + margin if side == "left" else middles >= midline - margin
+    return half[None, :]
 
 
 def _structures(code: str) -> tuple[Structure, ...]:
@@ -132,10 +181,7 @@ def lung_space(fields: LungFields) -> Mask:
         convex_hull_image(mask) if mask.any() else mask for mask in (fields.picture_left, fields.picture_right)
     )
     space: Mask = left | right
-    if fields.mediastinum is not None:
-        middle = (fields.mediastinum[0] + fields.mediastinum[2]) / 2
-        space = space | _mirrored(space, middle)
-    return space
+    return space if fields.midline is None else space | _mirrored(space, fields.midline)
 
 
 def _mirrored(mask: Mask, middle: float) -> Mask:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radiolucent.attribution.cells import coverage
 from radiolucent.errors import Notice
-from radiolucent.localize.anatomy import outside_allowed
-from radiolucent.localize.lungs import LungFields, estimate_lung_fields
+from radiolucent.findings.types import Side
+from radiolucent.localize.anatomy import ALLOWED, PAIRED, Anatomy, allowed_mask
+from radiolucent.localize.lungs import Box, LungFields, estimate_lung_fields
 from radiolucent.localize.regions import find_regions, peak_point
+from radiolucent.localize.wording import OTHER_SIDE, OUTSIDE_ANATOMY
 from radiolucent.localize.words import Place, place_of, place_of_region
+from radiolucent.study.geometry import PictureSide
 from radiolucent.study.types import Frame
+
+ALLOWED_EDGE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +31,7 @@ class FilmPlaces:
     @property
     def midline(self) -> float | None:
         """Source column of the patient's midline, from the mediastinum; None where it was not found."""
-        if self.fields is None or self.fields.unsure or self.fields.mediastinum is None:
-            return None
-        return (self.fields.mediastinum[0] + self.fields.mediastinum[2]) / 2
+        return None if self.fields is None or self.fields.unsure else self.fields.midline
 
     def of_map(self, values: NDArray[np.floating]) -> Place | None:
         """Where a map (n, n) over the padded square points: its heaviest region; None where it holds nothing.
@@ -47,12 +51,59 @@ class FilmPlaces:
         point = peak_point(values, self.frame.geometry)
         return None if point is None else place_of(point, self.frame.geometry, self.fields, self.frame.view)
 
-    def outside(self, code: str, values: NDArray[np.floating]) -> bool | None:
-        """Whether the heaviest region of a map lies outside the anatomy allowed for a finding; None where unknown."""
-        found = find_regions(values, self.frame.geometry)
-        if not found.regions:
+    def allowed(self, code: str, grid: int, *, side: Side | None = None) -> Anatomy | None:
+        """The anatomy allowed for a finding, over (grid, grid) cells; None where the lungs were not found.
+
+        The fields are taken at ``ALLOWED_EDGE`` pixels or a little more, finer than they were estimated at: distances
+        on a film of 3000 pixels would take seconds.
+
+        Parameters
+        ----------
+        side
+            The finding's: ``left`` or ``right`` hold it to that lung or pleura, where the film's sides and midline
+            are known. Any other has no such meaning.
+        """
+        if self.fields is None:
             return None
-        return outside_allowed(code, found.regions[0].centroid, self.fields)
+        rows, cols = self.fields.both.shape
+        step = max(1, max(rows, cols) // ALLOWED_EDGE)
+        fields = _reduced(self.fields, step)
+
+        def cells(picture_side: PictureSide | None) -> NDArray[np.float64] | None:
+            mask = allowed_mask(code, fields, picture_side=picture_side)
+            if mask is None:
+                return None
+            whole = mask.repeat(step, axis=0).repeat(step, axis=1)[:rows, :cols]
+            return coverage(whole, self.frame.geometry, grid)
+
+        both = cells(None)
+        if both is None:
+            return None
+        shown_on = None if set(PAIRED).isdisjoint(ALLOWED[code]) else self._picture_side(side)
+        one = None if shown_on is None else cells(shown_on)
+        return Anatomy(both) if one is None else Anatomy(one, both)
+
+    def _picture_side(self, side: Side | None) -> PictureSide | None:
+        """The side of the picture that a side of the patient lies on; None where that is unknown, or there is none."""
+        right = self.frame.geometry.patient_right
+        if side not in ("left", "right") or right is None or self.midline is None or self.frame.view == "LATERAL":
+            return None
+        return right if side == "right" else "left" if right == "right" else "right"
+
+
+def _reduced(fields: LungFields, step: int) -> LungFields:
+    """Every ``step``-th pixel of the fields."""
+
+    def box(found: Box | None) -> Box | None:
+        return None if found is None else (found[0] / step, found[1] / step, found[2] / step, found[3] / step)
+
+    return replace(
+        fields,
+        picture_left=fields.picture_left[::step, ::step],
+        picture_right=fields.picture_right[::step, ::step],
+        heart=box(fields.heart),
+        mediastinum=box(fields.mediastinum),
+    )
 
 
 def film_places(frame: Frame, *, volume: bool = False) -> FilmPlaces:
@@ -62,18 +113,18 @@ def film_places(frame: Frame, *, volume: bool = False) -> FilmPlaces:
 
 def outside_notice(finding_en: str, finding_zh: str) -> Notice:
     """What people are told where the evidence lies outside the anatomy allowed for a finding."""
-    return Notice(
-        "outside_anatomy",
-        f"{finding_en}: the evidence lies outside the anatomy allowed for this finding.",
-        f"{finding_zh}：依据区域位于该征象允许的解剖区域之外。",
-    )
+    return _of(finding_en, finding_zh, OUTSIDE_ANATOMY)
 
 
 def other_side_notice(finding_en: str, finding_zh: str) -> Notice:
     """What people are told where the evidence lies on the side opposite to the one the report names."""
-    return Notice(
-        "other_side",
-        f"{finding_en}: the evidence lies on the patient's other side. The film may be stored mirrored, or the report "
-        "names the wrong side; check it.",
-        f"{finding_zh}：依据区域位于患者的另一侧。图像可能为镜像存储，或报告左右有误，请核对。",
+    said = _of(finding_en, finding_zh, OTHER_SIDE)
+    return replace(
+        said,
+        en=f"{said.en} The film may be stored mirrored, or the report names the wrong side; check it.",
+        zh=f"{said.zh}图像可能为镜像存储，或报告左右有误，请核对。",
     )
+
+
+def _of(finding_en: str, finding_zh: str, said: Notice) -> Notice:
+    return replace(said, en=f"{finding_en}: {said.en[0].lower()}{said.en[1:]}", zh=f"{finding_zh}：{said.zh}")

@@ -63,6 +63,11 @@ class LungFields:
         result: Mask = self.picture_left | self.picture_right
         return result
 
+    @property
+    def midline(self) -> float | None:
+        """Source column of the patient's midline: the middle between the lungs; None where they were not found."""
+        return None if self.mediastinum is None else (self.mediastinum[0] + self.mediastinum[2]) / 2
+
     def outline(self, picture_side: str) -> Box | None:
         """Source box of one lung, or None where it was not found."""
         return _box(self.picture_left if picture_side == "left" else self.picture_right)

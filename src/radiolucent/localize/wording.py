@@ -1,4 +1,4 @@
-"""The sentences shown beside a box, a withheld map, and a place that is only estimated."""
+"""The sentences shown beside a box, a withheld map, and a place that is only estimated or cannot be right."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ BOX_CAPTION = Notice(
     "area the model relied on, not the lesion's outline; not for measurement",
     "模型依赖区域，非病灶轮廓，不可测量",
 )
+# Not "no image evidence found": that reads as "no disease".
 WITHHELD = Notice(
     "withheld",
     "No region could be shown to support this sentence; this does not mean that the finding is absent.",
@@ -16,8 +17,13 @@ WITHHELD = Notice(
 )
 OUTSIDE_ANATOMY = Notice(
     "outside_anatomy",
-    "outside the anatomy allowed for this finding",
-    "位于该征象允许的解剖区域之外",
+    "The evidence lies outside the anatomy allowed for this finding.",
+    "依据区域位于该征象允许的解剖区域之外。",
+)
+OTHER_SIDE = Notice(
+    "other_side",
+    "The evidence lies on the patient's other side.",
+    "依据区域位于患者的另一侧。",
 )
 ZONE_ESTIMATED = Notice(
     "zone_estimated",

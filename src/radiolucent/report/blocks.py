@@ -31,6 +31,7 @@ from radiolucent.report.sheet import AMBER, BODY, INK, MUTED, RED, RULE, SAGE, S
 from radiolucent.report.typeface import Colour, Line, Run, Style, line_height, missing, shorten, wrap
 from radiolucent.report.wording import say
 from radiolucent.study.types import Frame
+from radiolucent.trace.marks import MARK_WORDS
 
 CLAIMS: tuple[Claim, ...] = ("attended", "sensitive", "relied_on")
 # Of several methods with one claim and one grade, the first of these is shown.
@@ -49,6 +50,7 @@ QUADRANT_LOOK: dict[Quadrant, Colour] = {
     "grounded": INK,
     "unstable": VIOLET,
     "not image-based": RED,
+    "evidence elsewhere": RED,
     "unreliable": RED,
 }
 ROW = 60
@@ -94,7 +96,7 @@ def grade_label(shown: Shown, language: str) -> str:
 
 
 def report_runs(explanation: Explanation, style: Style = BODY) -> list[Run]:
-    """The report with the evidence of each finding marked: present solid, uncertain dashed, absent dotted."""
+    """The report with each finding's evidence marked (solid, dashed, dotted), and guessed words in red."""
     text = explanation.report
     if not text.strip():
         return [Run("—", style)]
@@ -104,6 +106,10 @@ def report_runs(explanation: Explanation, style: Style = BODY) -> list[Run]:
             if finding.polarity == polarity:
                 first, last = max(0, finding.chars[0]), min(len(text), finding.chars[1])
                 styles[first:last] = [marked(style, polarity)] * max(0, last - first)
+    for word in explanation.trace.words if explanation.trace is not None else ():
+        if word.mark == "guessed":
+            for at in range(word.chars[0], min(word.chars[1], len(text))):
+                styles[at] = replace(styles[at], colour=RED, mark_colour=styles[at].mark_colour or styles[at].colour)
     runs: list[Run] = []
     for character, look in zip(text, styles, strict=True):
         if runs and runs[-1].style == look:
@@ -121,11 +127,14 @@ def marked(style: Style, polarity: Polarity) -> Style:
     return replace(style, colour=colour, mark="dashed" if polarity == "uncertain" else "dotted")
 
 
-def draw_legend(sheet: Sheet, x: float, top: float, language: str, size: int = 17) -> float:
+def draw_legend(sheet: Sheet, x: float, top: float, explanation: Explanation, size: int = 17) -> float:
     """What the marks in the report mean, in one line; returns the x behind it."""
+    language = explanation.language
     for polarity in ("present", "uncertain", "absent"):
         word = say(polarity, language)
         x += sheet.line(x, top, word, marked(Style(size), polarity)) + 22
+    if explanation.trace is not None and any(word.mark == "guessed" for word in explanation.trace.words):
+        x += sheet.line(x, top, wording.pick(MARK_WORDS["guessed"], language), Style(size, colour=RED)) + 22
     return x
 
 
@@ -294,7 +303,8 @@ def draw_notices(
 
 def overlay_height(width: int, language: str) -> int:
     """Height of :func:`draw_overlay` at a width, its longest sentence included."""
-    texts = [wording.pick(text, language) for text in wording.CLAIM_MEANINGS.values()] + [say("weak_means", language)]
+    texts = [wording.pick(text, language) for text in wording.CLAIM_MEANINGS.values()]
+    texts += [say(name, language) for name in ("weak_means", "outside_means", "other_side_means")]
     longest = max(text_height(text, width, TINY) for text in texts)
     return 36 + width + 10 + 66 + longest
 
@@ -370,10 +380,9 @@ def _centred(sheet: Sheet, x: int, top: int, width: int, text: str) -> None:
 
 
 def _meaning(claim: Claim, grade: MapGrade | None, language: str) -> str:
-    """What the claim says; "hiding this area changes the answer" only where that was clearly so."""
-    if claim == "relied_on" and grade is not None and grade.grade == "weak":
-        return say("weak_means", language)
-    return wording.pick(wording.CLAIM_MEANINGS[claim], language)
+    """What the claim says; "hiding this area changes the answer" only where that was clearly so, and in its place."""
+    doubt = wording.doubt(claim, grade)
+    return wording.pick(wording.CLAIM_MEANINGS[claim] if doubt is None else doubt, language)
 
 
 def _number(value: float) -> str:

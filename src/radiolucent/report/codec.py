@@ -21,7 +21,7 @@ from radiolucent.report import schema
 from radiolucent.report.explanation import Explanation
 from radiolucent.study.geometry import Geometry
 from radiolucent.study.types import Display, Frame, Source, Study
-from radiolucent.trace.types import Trace, TraceWord
+from radiolucent.trace.types import ChainStep, Contrast, Link, Summary, Trace, TraceWord
 from radiolucent.vlm.types import Alternative, AttentionRows, Generation, Prompt, PromptInputs, Target, Word
 
 Array = NDArray[Any]
@@ -72,7 +72,7 @@ def encode(explanation: Explanation) -> tuple[dict[str, Any], Arrays]:
     arrays = Arrays()
     generation = explanation.generation
     document = {
-        "study": _encode_study(explanation.study, arrays),
+        "study": encode_study(explanation.study, arrays),
         "shown_frames": explanation.shown_frames,
         "prompt": _plain(schema.PromptModel, explanation.prompt),
         "generation": _encode_generation(generation, explanation.prompt, arrays),
@@ -100,7 +100,7 @@ def decode(document: schema.ExplanationModel, arrays: Arrays) -> Explanation:
     """The explanation that a validated document and its arrays hold."""
     prompt = Prompt(**dict(document.prompt))
     return Explanation(
-        study=_decode_study(document.study, arrays),
+        study=decode_study(document.study, arrays),
         shown_frames=document.shown_frames,
         prompt=prompt,
         generation=_decode_generation(document.generation, prompt, arrays),
@@ -209,7 +209,7 @@ def _notices(entries: tuple[schema.NoticeModel, ...]) -> tuple[Notice, ...]:
     return tuple(Notice(**dict(entry)) for entry in entries)
 
 
-def _encode_study(study: Study, arrays: Arrays) -> dict[str, Any]:
+def encode_study(study: Study, arrays: Arrays) -> dict[str, Any]:
     frames = []
     for number, frame in enumerate(study.frames):
         pixels = f"frames/{number:03d}.npz"
@@ -242,7 +242,7 @@ def _encode_study(study: Study, arrays: Arrays) -> dict[str, Any]:
     }
 
 
-def _decode_study(entry: schema.StudyModel, arrays: Arrays) -> Study:
+def decode_study(entry: schema.StudyModel, arrays: Arrays) -> Study:
     frames = []
     for frame in entry.frames:
         display = frame.display
@@ -362,6 +362,7 @@ def _encode_trace(trace: Trace, arrays: Arrays) -> dict[str, Any]:
             name: getattr(word, name)
             for name in (
                 "text", "part", "chars", "tokens", "probability", "logprob", "entropy", "image_reliance", "anatomy",
+                "reliance_blank", "reliance_other", "kind", "mark",
             )
         }  # fmt: skip
         entry["alternatives"] = [_plain(schema.AlternativeModel, candidate) for candidate in word.alternatives]
@@ -373,6 +374,16 @@ def _encode_trace(trace: Trace, arrays: Arrays) -> dict[str, Any]:
         "layers": trace.layers,
         "layer_types": trace.layer_types,
         "attended": arrays.put("maps.npz", "trace/attended", np.stack(mapped)) if mapped else None,
+        "replaced_by": trace.replaced_by,
+        "threshold": trace.threshold,
+        "sentences": [_plain(schema.SummaryModel, one) for one in trace.sentences],
+        "findings": [_plain(schema.SummaryModel, one) for one in trace.findings],
+        "chain": [_plain(schema.ChainStepModel, step) for step in trace.chain],
+        "contrasts": [
+            {name: getattr(one, name) for name in schema.ContrastModel.model_fields}
+            | {"region": None if one.region is None else arrays.put("maps.npz", f"trace/contrast_{n:02d}", one.region)}
+            for n, one in enumerate(trace.contrasts)
+        ],
     }
 
 
@@ -388,4 +399,20 @@ def _decode_trace(entry: schema.TraceModel, arrays: Arrays) -> Trace:
                 )
             values["attended"] = stack[word.attended]
         words.append(TraceWord(**values))
-    return Trace(tuple(words), entry.layers, entry.layer_types)
+    return Trace(
+        words=tuple(words),
+        layers=entry.layers,
+        layer_types=entry.layer_types,
+        replaced_by=entry.replaced_by,
+        threshold=entry.threshold,
+        sentences=tuple(Summary(**dict(one)) for one in entry.sentences),
+        findings=tuple(Summary(**dict(one)) for one in entry.findings),
+        chain=tuple(
+            ChainStep(**dict(step) | {"links": tuple(Link(**dict(link)) for link in step.links)})
+            for step in entry.chain
+        ),
+        contrasts=tuple(
+            Contrast(**dict(one) | {"region": None if one.region is None else arrays.get("maps.npz", one.region)})
+            for one in entry.contrasts
+        ),
+    )

@@ -26,7 +26,9 @@ Language = Literal["en", "zh"]
 Claim = Literal["attended", "sensitive", "relied_on", "plausible"]
 Polarity = Literal["present", "absent", "uncertain"]
 Grade = Literal["verified", "weak", "not shown"]
-Quadrant = Literal["grounded", "unstable", "not image-based", "unreliable"]
+Quadrant = Literal["grounded", "unstable", "not image-based", "evidence elsewhere", "unreliable"]
+Mark = Literal["seen", "guessed", "unknown"]
+Stage = Literal["question", "looked", "named", "weighed", "concluded"]
 
 LEVELS = 254  # quantised steps: an even number, so that 0 of a signed map has a code of its own (127)
 
@@ -77,9 +79,15 @@ class WordView:
     alternatives
         (text, probability), likeliest first.
     reliance
-        Nats of log-probability lost without the image; None where it was not measured.
+        Nats of log-probability lost with the image replaced; None where it was not measured.
     map
         Index into ``WordMaps.values``; None where the word has no map.
+    kind
+        What the word does in the report, for people; None for grammar and punctuation.
+    mark
+        Of a clinical word: whether it depends on the image; None otherwise.
+    place
+        Where the word attended; empty where not estimated.
     """
 
     text: str
@@ -91,6 +99,9 @@ class WordView:
     alternatives: tuple[tuple[str, float], ...] = ()
     reliance: float | None = None
     map: int | None = None
+    kind: Bilingual | None = None
+    mark: Mark | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +229,47 @@ class FindingRow:
     grade: Grade | None = None
 
 
+@dataclass(frozen=True)
+class LinkView:
+    """What a step of the decision chain rests on; ``method`` and ``finding`` name a map, empty where there is none."""
+
+    strength: Grade
+    text: Bilingual
+    method: str = ""
+    finding: str = ""
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of the decision chain.
+
+    Parameters
+    ----------
+    words
+        Indices into ``ViewerData.words``.
+    finding
+        Id of the finding whose map it shows; empty for none.
+    """
+
+    stage: Stage
+    text: Bilingual
+    strength: Grade
+    words: tuple[int, ...] = ()
+    links: tuple[LinkView, ...] = ()
+    finding: str = ""
+
+
+@dataclass(frozen=True)
+class ContrastView:
+    """Why this and not that: the question, its answer, and the words and the finding that it speaks of."""
+
+    ask: Bilingual
+    answer: Bilingual
+    strength: Grade
+    words: tuple[int, ...] = ()
+    finding: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ViewerData:
     """Everything ``report.html`` shows.
@@ -228,6 +280,8 @@ class ViewerData:
         The language the page opens in; the reader can switch.
     domain
         ``phantom`` puts the demo banner on the page.
+    chain, contrasts
+        The decision chain and the contrast answers; empty where none were made.
     notices
         Sentences beside the two that are always on the page (not a medical device; AI-generated).
     confidence_note
@@ -250,6 +304,8 @@ class ViewerData:
     word_maps: WordMaps | None = None
     findings: tuple[FindingRow, ...] = ()
     maps: tuple[FindingMapView, ...] = ()
+    chain: tuple[StepView, ...] = ()
+    contrasts: tuple[ContrastView, ...] = ()
     notices: tuple[Bilingual, ...] = ()
     warnings: tuple[Bilingual, ...] = ()
     confidence_note: Bilingual | None = None
@@ -405,11 +461,43 @@ def payload(data: ViewerData, arrays: bool = True) -> dict[str, object]:
                 "alternatives": [[text, _short(p)] for text, p in word.alternatives],
                 "reliance": _short(word.reliance),
                 "map": word.map,
+                "kind": _both(word.kind),
+                "mark": word.mark,
+                "place": word.place,
             }
             for word in data.words
         ],
         "wordMaps": None if data.word_maps is None else _word_maps(data.word_maps, arrays),
         "maps": [_finding_map(view, arrays) for view in data.maps],
+        "chain": [
+            {
+                "stage": step.stage,
+                "text": _both(step.text),
+                "strength": step.strength,
+                "words": step.words,
+                "finding": step.finding,
+                "links": [
+                    {
+                        "strength": link.strength,
+                        "text": _both(link.text),
+                        "method": link.method,
+                        "finding": link.finding,
+                    }
+                    for link in step.links
+                ],
+            }
+            for step in data.chain
+        ],
+        "contrasts": [
+            {
+                "ask": _both(one.ask),
+                "answer": _both(one.answer),
+                "strength": one.strength,
+                "words": one.words,
+                "finding": one.finding,
+            }
+            for one in data.contrasts
+        ],
         "findings": [
             {
                 "id": row.id,
@@ -500,6 +588,14 @@ def _check(data: ViewerData) -> None:
         if word.map is not None and not 0 <= word.map < maps:
             raise MalformedInput(f"Word {word.text!r} points at map {word.map}; there are {maps}.")
     known = {row.id: row for row in data.findings}
+    told: list[StepView | ContrastView] = [*data.chain, *data.contrasts]
+    for said in told:
+        strays = any(not 0 <= index < len(data.words) for index in said.words)
+        if strays or (said.finding and said.finding not in known):
+            raise MalformedInput(
+                f"A step or contrast points at words {said.words} and the finding {said.finding!r}; there are "
+                f"{len(data.words)} words and the findings {', '.join(known) or 'none'}."
+            )
     for view in data.maps:
         if view.finding not in known:
             raise MalformedInput(f"A {view.method} map belongs to {view.finding!r}, which is not in the table.")

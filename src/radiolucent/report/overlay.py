@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from radiolucent.attribution.cells import cell_means, in_picture
+from radiolucent.attribution.regions import top_region
 from radiolucent.attribution.types import AttributionMap, Claim
-from radiolucent.faithfulness.cells import cell_means, in_picture
-from radiolucent.faithfulness.regions import top_region
 from radiolucent.report.typeface import Style, text_image
 from radiolucent.study.geometry import Geometry
 from radiolucent.study.types import Frame

@@ -23,6 +23,7 @@ from radiolucent.report.blocks import (
     side_sentence,
     sorted_findings,
 )
+from radiolucent.report.decision import contrast_height, draw_contrast
 from radiolucent.report.explanation import Explanation
 from radiolucent.report.overlay import Placement, busiest_frame, draw_region, draw_sides, film, place, region_of
 from radiolucent.report.sheet import (
@@ -249,7 +250,7 @@ def _draw_column(sheet: Sheet, explanation: Explanation, plan: Layout, cells: bo
         sheet.line(left, top + 4, f"… {say('continues', language)}", replace(TINY, colour=AMBER))
         top += step
     if rows:
-        draw_legend(sheet, left, top + 4, language)
+        draw_legend(sheet, left, top + 4, explanation)
     top += 46
 
     top = sheet.heading(left, top, column, say("findings", language), _calibration(explanation))
@@ -262,6 +263,7 @@ def _draw_column(sheet: Sheet, explanation: Explanation, plan: Layout, cells: bo
             top += 28
         note = say("not_excluded", language)
         sheet.fitted(left, top + 6, column, note, TINY)
+        _draw_contrasts(sheet, (left, top + 44, column), maps_top - 20, explanation)
     else:
         sheet.paragraph(left, top, column, say("no_findings", language), SMALL)
 
@@ -272,6 +274,22 @@ def _draw_column(sheet: Sheet, explanation: Explanation, plan: Layout, cells: bo
             draw_overlay(sheet, (left + number * (side + gap), int(y), side), explanation, main, claim, cells)
     sheet.line_right(plan.right, plan.height - 32, f"radiolucent | {say('page_one', language)}", TINY)
     return Remainder(cut_question, cut_report, len(rows) - fitting, len(notices) - drawn)
+
+
+def _draw_contrasts(
+    sheet: Sheet, box: tuple[float, float, float], bottom: float, explanation: Explanation
+) -> None:
+    """Why the main finding and not something else, where there is room: the rest of them stand on page two."""
+    main, trace, language = explanation.main_finding, explanation.trace, explanation.language
+    left, top, column = box
+    told = [] if main is None or trace is None else [one for one in trace.contrasts if one.finding == main.id]
+    if not told or top + 44 + contrast_height(column, told[0], language) > bottom:
+        return
+    top = sheet.heading(left, top, column, say("contrasts", language))
+    for one in told:
+        if top + contrast_height(column, one, language) > bottom:
+            return
+        top = draw_contrast(sheet, left, top, column, one, language)
 
 
 def _draw_head(sheet: Sheet, explanation: Explanation, plan: Layout) -> float:

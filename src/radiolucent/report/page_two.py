@@ -25,6 +25,7 @@ from radiolucent.report.blocks import (
     shown_map,
     sorted_findings,
 )
+from radiolucent.report.decision import draw_decision, draw_mark, draw_mark_legend
 from radiolucent.report.explanation import Explanation
 from radiolucent.report.overlay import Range, draw_region, draw_sides, film, place, region_of, sampled, tint
 from radiolucent.report.page_one import Remainder
@@ -84,6 +85,7 @@ def _draw(sheet: Sheet, explanation: Explanation, remainder: Remainder, cells: b
     top = _finding_maps(sheet, top, explanation, cells)
     top = _frames(sheet, top, explanation)
     if explanation.trace is not None:
+        top = draw_decision(sheet, (MARGIN, top, INNER), explanation.trace, language)
         top = _layers(sheet, top, explanation, explanation.trace, cells)
         top = _words(sheet, top, explanation, explanation.trace)
     top = _provenance(sheet, top, explanation)
@@ -105,7 +107,7 @@ def _remainder(sheet: Sheet, top: float, explanation: Explanation, remainder: Re
         half = (len(lines) + 1) // 2
         left = sheet.lines(MARGIN, top, lines[:half], BODY.size)
         sheet.lines(MARGIN + (INNER + 60) / 2, top, lines[half:], BODY.size)
-        draw_legend(sheet, MARGIN, left + 6, language)
+        draw_legend(sheet, MARGIN, left + 6, explanation)
         top = left + 60
     if remainder.findings:
         top = sheet.heading(MARGIN, top, INNER, say("all_findings", language), say("not_excluded", language))
@@ -231,7 +233,10 @@ def _words(sheet: Sheet, top: float, explanation: Explanation, trace: Trace) -> 
         return top
     note = say("trace_more", language, n=left_out) if left_out > 0 else ""
     top = sheet.heading(MARGIN, top, INNER, say("trace", language), note)
-    top = sheet.paragraph(MARGIN, top - 4, INNER, say("trace_note", language), TINY) + 8
+    top = sheet.paragraph(MARGIN, top - 4, INNER, say("trace_note", language), TINY)
+    if any(word.mark is not None for word in words):
+        top = draw_mark_legend(sheet, MARGIN, top, language)
+    top += 8
     gap = 50
     width = (INNER - (WORD_COLUMNS - 1) * gap) // WORD_COLUMNS
     rows = (len(words) + WORD_COLUMNS - 1) // WORD_COLUMNS
@@ -270,13 +275,16 @@ def _word_row(
     share = float(np.clip(np.nan_to_num(word.probability), 0, 1))
     sheet.draw.rectangle((probability, top + 9, probability + bar * share, top + 18), fill=(126, 150, 176))
     sheet.line_right(probability + bar + 58, top + 1, _percent(word.probability), replace(TINY, colour=INK))
+    if word.mark is not None:
+        draw_mark(sheet, x - 22, top + 8, word.mark)
     if word.image_reliance is None:
         sheet.line(reliance, top + 1, "–", TINY)
     else:
         sheet.draw.rectangle((reliance, top + 9, reliance + bar, top + 18), fill=(38, 44, 51))
         filled = float(np.clip(np.nan_to_num(word.image_reliance) / RELIANCE_BAR, 0, 1))
         sheet.draw.rectangle((reliance, top + 9, reliance + bar * filled, top + 18), fill=AMBER)
-        sheet.line_right(reliance + bar + 58, top + 1, f"{word.image_reliance:+.2f}", replace(TINY, colour=INK))
+        number = f"{round(word.image_reliance, 2) + 0.0:+.2f}"  # no "-0.00"
+        sheet.line_right(reliance + bar + 58, top + 1, number, replace(TINY, colour=INK))
     others = [entry.text.strip() or "␣" for entry in word.alternatives if entry.text.strip() != text][:3]
     sheet.line(instead, top + 1, shorten(" | ".join(others), TINY, x + width - instead), TINY)
     sheet.draw.line((x, top + WORD_ROW - 2, x + width, top + WORD_ROW - 2), fill=(30, 35, 41), width=1)

@@ -257,6 +257,16 @@ class GradeModel(Model):
     note: str
     withheld: bool
     sufficiency: Number | None
+    score: Number | None = None
+    letter: Literal["A", "B", "C", "withheld"] | None = None
+    lift: Number | None = None
+    gap: Number | None = None
+    gap_interval: tuple[Number, Number] | None = None
+    specificity: Number | None = None
+    agreement: Number | None = None
+    overlap: Number | None = None
+    outside: bool | None = None
+    other_side: bool | None = None
 
 
 class GradedModel(Model):
@@ -281,6 +291,73 @@ class TraceWordModel(Model):
     image_reliance: Number | None
     anatomy: str | None
     attended: int | None
+    reliance_blank: Number | None = None
+    reliance_other: Number | None = None
+    kind: Literal[
+        "finding", "anatomy", "side", "severity", "negation", "hedge", "change", "grammar", "punctuation"
+    ] = "grammar"
+    mark: Literal["seen", "guessed", "unknown"] | None = None
+
+
+class SummaryModel(Model):
+    """:class:`radiolucent.trace.types.Summary`."""
+
+    of: str
+    part: Literal["answer", "thinking"]
+    chars: Span
+    probability: Number
+    least_certain: int
+    image_reliance: Number | None
+    seen: int
+    clinical: int
+    place: str | None
+    nearly: tuple[tuple[int, str, Number], ...]
+
+
+class LinkModel(Model):
+    """:class:`radiolucent.trace.types.Link`."""
+
+    kind: Literal["words", "map", "intervention"]
+    strength: Literal["verified", "weak", "not shown"]
+    en: str
+    zh: str
+    method: str
+    finding: str
+
+
+class ChainStepModel(Model):
+    """:class:`radiolucent.trace.types.ChainStep`."""
+
+    stage: Literal["question", "looked", "named", "weighed", "concluded"]
+    en: str
+    zh: str
+    chars: tuple[Span, ...]
+    words: tuple[int, ...]
+    links: tuple[LinkModel, ...]
+    strength: Literal["verified", "weak", "not shown"]
+    finding: str
+
+
+class ContrastModel(Model):
+    """:class:`radiolucent.trace.types.Contrast`."""
+
+    finding: str
+    about: Literal["presence", "side", "words"]
+    said: str
+    foil: str
+    token: int
+    foil_ids: tuple[int, ...]
+    chars: Span
+    margin: Number
+    margin_blank: Number | None
+    margin_other: Number | None
+    margin_hidden: Number | None
+    margin_control: Number | None
+    region: ArrayModel | None
+    place: str | None
+    strength: Literal["verified", "weak", "not shown"]
+    en: str
+    zh: str
 
 
 class TraceModel(Model):
@@ -290,6 +367,12 @@ class TraceModel(Model):
     layers: tuple[int, ...]
     layer_types: tuple[str, ...]
     attended: ArrayModel | None
+    replaced_by: Literal["", "drawn", "given"] = ""
+    threshold: Number = 0.0
+    sentences: tuple[SummaryModel, ...] = ()
+    findings: tuple[SummaryModel, ...] = ()
+    chain: tuple[ChainStepModel, ...] = ()
+    contrasts: tuple[ContrastModel, ...] = ()
 
 
 class FindingConfidenceModel(Model):
@@ -309,9 +392,14 @@ class FindingConfidenceModel(Model):
     level: float
     yes_probability: Number | None
     image_lift: Number | None
-    quadrant: Literal["grounded", "unstable", "not image-based", "unreliable"] | None
+    quadrant: Literal["grounded", "unstable", "not image-based", "evidence elsewhere", "unreliable"] | None
     probability: Number | None
     side_agreement: tuple[int, int] | None = None
+    side_interval: tuple[float, float] | None = None
+    severity_agreement: tuple[int, int] | None = None
+    severity_interval: tuple[float, float] | None = None
+    lift_blank: Number | None = None
+    lift_other: Number | None = None
 
 
 class ConfidenceModel(Model):
@@ -325,6 +413,8 @@ class ConfidenceModel(Model):
     calibrated: bool
     note: str
     terms: dict[str, Number] = Field(default_factory=dict)
+    entropy: Number | None = None
+    meanings: int = 0
 
 
 class ModelBoxModel(Model):

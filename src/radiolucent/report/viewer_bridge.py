@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radiolucent.attribution.cells import cell_means
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.confidence.types import FindingConfidence
 from radiolucent.errors import Notice
-from radiolucent.faithfulness.cells import cell_means
 from radiolucent.findings.types import Finding
 from radiolucent.report.blocks import best_grade
 from radiolucent.report.embed import embed_font
@@ -22,11 +22,14 @@ from radiolucent.report.html import (
     Bilingual,
     BoxView,
     ContourView,
+    ContrastView,
     FindingMapView,
     FindingRow,
     FrameView,
     LayerView,
+    LinkView,
     SampleCounts,
+    StepView,
     ViewerData,
     WordMaps,
     WordView,
@@ -35,8 +38,9 @@ from radiolucent.report.html import (
     render_html,
 )
 from radiolucent.report.overlay import region_boxes, region_contours, region_of
-from radiolucent.report.wording import finding_name
+from radiolucent.report.wording import doubt, finding_name
 from radiolucent.study.types import Frame
+from radiolucent.trace.kinds import KIND_WORDS
 from radiolucent.trace.types import Trace, TraceWord
 
 WORD_MAP_CELLS = 900_000  # cells of word maps on the page, a byte each before packing: keeps 300 words below 3 MB
@@ -80,8 +84,60 @@ def viewer_data(explanation: Explanation) -> ViewerData:
             if finding_id in present
         ),
         warnings=tuple(Bilingual(entry.en, entry.zh) for entry in (*notices.values(), *([note] if note else []))),
+        chain=_chain(explanation),
+        contrasts=_contrasts(explanation),
         confidence_note=calibrated,
         provenance=tuple((Bilingual(name, name), value) for name, value in _flat(explanation.provenance)),
+    )
+
+
+def _shown_words(trace: Trace) -> dict[int, int]:
+    """Index of a word in the trace -> its index on the page, which leaves out words without characters."""
+    kept = [index for index, word in enumerate(trace.words) if word.chars[0] < word.chars[1]]
+    return {index: place for place, index in enumerate(kept)}
+
+
+def _chain(explanation: Explanation) -> tuple[StepView, ...]:
+    if explanation.trace is None:
+        return ()
+    places = _shown_words(explanation.trace)
+    return tuple(
+        StepView(
+            stage=step.stage,
+            text=Bilingual(step.en, step.zh),
+            strength=step.strength,
+            words=tuple(places[index] for index in step.words if index in places),
+            links=tuple(
+                LinkView(link.strength, Bilingual(link.en, link.zh), link.method, link.finding)
+                for link in step.links
+                if link.method or link.kind != "intervention"  # contrasts stand beside the chain
+            ),
+            finding=step.finding,
+        )
+        for step in explanation.trace.chain
+    )
+
+
+def _contrasts(explanation: Explanation) -> tuple[ContrastView, ...]:
+    if explanation.trace is None:
+        return ()
+    places = _shown_words(explanation.trace)
+    return tuple(
+        ContrastView(
+            ask=Bilingual(one.ask("en"), one.ask("zh")),
+            answer=Bilingual(one.en, one.zh),
+            strength=one.strength,
+            words=tuple(
+                places[index]
+                for index, word in enumerate(explanation.trace.words)
+                if index in places
+                and word.part == "answer"
+                and word.chars[0] < one.chars[1]
+                and word.chars[1] > one.chars[0]
+            ),
+            finding=one.finding,
+        )
+        for one in explanation.trace.contrasts
     )
 
 
@@ -137,6 +193,9 @@ def _word(word: TraceWord, place: int | None) -> WordView:
         alternatives=tuple((entry.text, float(np.exp(entry.logprob))) for entry in word.alternatives),
         reliance=_finite(word.image_reliance),
         map=place,
+        kind=Bilingual(*KIND_WORDS[word.kind]) if word.clinical else None,
+        mark=word.mark,
+        place=word.anatomy or "",
     )
 
 
@@ -206,12 +265,14 @@ def _map(attribution: AttributionMap, finding_id: str, method: str, explanation:
             if attribution.claim == "relied_on":
                 boxes += [BoxView(*box, frame=index) for box in region_boxes(region, geometry)]
         boxes += [BoxView(*one.box.box, origin="model") for one in explanation.boxes if one.finding == finding_id]
+    doubted = doubt(attribution.claim, grade)
     return FindingMapView(
         finding=finding_id,
         method=method,
         claim=attribution.claim,
         values=None if withheld else _coarse(attribution),
         units=attribution.units,
+        caption=None if doubted is None else Bilingual(*doubted),
         boxes=tuple(boxes),
         contours=tuple(contours),
         grade="not shown" if withheld else "weak" if grade is None else grade.grade,

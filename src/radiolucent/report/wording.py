@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from radiolucent.attribution.types import Claim
 from radiolucent.confidence.types import QUADRANT_WORDS, Quadrant
-from radiolucent.faithfulness.types import GRADE_WORDS, WITHHELD_EN, WITHHELD_ZH, Grade
+from radiolucent.faithfulness.types import GRADE_WORDS, Grade, MapGrade
 from radiolucent.findings.names import describe
 from radiolucent.findings.types import Finding
 from radiolucent.findings.vocabulary import VOCABULARY
+from radiolucent.localize.wording import OTHER_SIDE, OUTSIDE_ANATOMY, WITHHELD
 
 Pair = tuple[str, str]  # (English, Chinese)
 
@@ -24,7 +26,7 @@ TEXTS: dict[str, Pair] = {
     "side_none": ("no side is given for this view", "该投照体位不给出左右"),
     "side_header": ("side from the file's header", "左右依据文件头"),
     "side_stated": ("side stated by the caller", "左右由调用者给出"),
-    "withheld": (WITHHELD_EN, WITHHELD_ZH),
+    "withheld": (WITHHELD.en, WITHHELD.zh),
     "box": (
         "Area the model relied on, not the lesion's outline; not for measurement",
         "模型依赖区域，非病灶轮廓，不可测量",
@@ -48,6 +50,8 @@ TEXTS: dict[str, Pair] = {
     ),
     "nothing_recognised": ("No finding recognised", "未识别出征象"),
     "not_graded": ("not graded", "未评级"),
+    "outside_means": (OUTSIDE_ANATOMY.en, OUTSIDE_ANATOMY.zh),
+    "other_side_means": (OTHER_SIDE.en, OTHER_SIDE.zh),
     "weak_means": (
         "Better than chance, but not clearly enough to be called verified.",
         "优于随机，但不足以称为已验证。",
@@ -98,10 +102,17 @@ TEXTS: dict[str, Pair] = {
     "trace_instead": ("instead", "备选"),
     "trace_more": ("{n} more words in explanation.json", "另有{n}词见 explanation.json"),
     "trace_note": (
-        "Probability of the word as written. Image reliance: log-probability lost without the image; near zero, the "
-        "word would be written without the film.",
-        "概率：写出该词的概率。图像依赖：去掉图像后损失的对数概率；接近零表示没有影像也会写出该词。",
+        "Probability of the word as written. Image reliance: log-probability lost with a blank or another patient's "
+        "film in the image's place, the larger of the two; near zero, the word would be written all the same.",
+        "概率：写出该词的概率。图像依赖：换成空白图像或他人影像后损失的对数概率，取较大者；接近零表示换掉影像仍会写出该词。",
     ),
+    "chain": ("Decision chain", "决策链"),
+    "contrasts": ("Why this and not that", "为何如此而非其他"),
+    "contrasts_note": (
+        "By how much the model preferred what it wrote at the word where the two part; nats: 2.3 are ten to one.",
+        "在二者分开的词处，模型对所写内容的偏好程度；2.3 奈特约为十比一。",
+    ),
+    "marks": ("Dependence on the image", "是否依赖图像"),
     "provenance": ("How this was made", "生成信息"),
     "frame_of": ("{label}, picture {n} of {all}", "{label}，第{n}幅，共{all}幅"),
     "missing_glyphs": (
@@ -207,13 +218,20 @@ def finding_name(finding: Finding, language: str) -> str:
     return describe(plain, language)
 
 
+def doubt(claim: Claim, grade: MapGrade | None) -> Pair | None:
+    """Why a shown map is no proof that the model relied on the right place; None where nothing speaks against it."""
+    if claim != "relied_on" or grade is None or grade.grade != "weak":
+        return None
+    return TEXTS["other_side_means" if grade.other_side else "outside_means" if grade.outside else "weak_means"]
+
+
 def grade_word(grade: Grade, language: str) -> str:
     """``verified`` / ``weak`` / ``not shown`` as people see it."""
     return pick(GRADE_WORDS[grade], language)
 
 
 def quadrant_word(quadrant: Quadrant, language: str) -> str:
-    """``grounded`` / ``unstable`` / ``not image-based`` / ``unreliable`` as people see it."""
+    """``grounded`` / ``unstable`` / ``not image-based`` / … as people see it."""
     return pick(QUADRANT_WORDS[quadrant], language)
 
 

@@ -127,6 +127,42 @@ def forced_logprobs(
     return torch.cat(parts)
 
 
+def forced_choices(
+    module: Any,
+    inputs: PromptInputs,
+    token_ids: torch.Tensor,
+    soft_tokens: torch.Tensor,
+    choices: Sequence[tuple[int, int]],
+    *,
+    image_token: int,
+) -> torch.Tensor:
+    """log p of any tokens in the places of given ones, for each picture of a batch: what else could stand there.
+
+    Parameters
+    ----------
+    choices
+        (index into ``token_ids``, token id) pairs; all that stand at one place are read from the same logits.
+
+    Returns
+    -------
+    float32 (B, len(choices))
+    """
+    wanted = sorted({index for index, _ in choices})
+    if any(not 0 <= index < len(token_ids) for index in wanted):
+        raise MalformedInput(f"Places {wanted} were asked for; there are {len(token_ids)} (0 to {len(token_ids) - 1}).")
+    if not choices:
+        return torch.zeros((len(soft_tokens), 0), device=token_ids.device)
+    columns = torch.as_tensor([wanted.index(index) for index, _ in choices], device=token_ids.device)
+    tokens = torch.as_tensor([token for _, token in choices], device=token_ids.device)
+    per_picture = len(wanted) * module.config.text_config.vocab_size * 4
+    positions = len(inputs.input_ids) + len(token_ids)
+    parts = []
+    for some in torch.split(soft_tokens, max(1, min(LOGITS_BUDGET // per_picture, TOKENS_BUDGET // positions))):
+        logits = forced_logits(module, inputs, token_ids, some, image_token=image_token, wanted=wanted).float()
+        parts.append(logits[:, columns, tokens] - logits.logsumexp(-1)[:, columns])
+    return torch.cat(parts)
+
+
 def forced_statistics(
     module: Any,
     inputs: PromptInputs,

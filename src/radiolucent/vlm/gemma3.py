@@ -25,7 +25,7 @@ from radiolucent.study.types import Study
 from radiolucent.vlm import memory
 from radiolucent.vlm.capture import RowRecorder, row_capture
 from radiolucent.vlm.decode import Prefill, Written, write
-from radiolucent.vlm.forced import embed, forced_logprobs, forced_statistics
+from radiolucent.vlm.forced import embed, forced_choices, forced_logprobs, forced_statistics
 from radiolucent.vlm.profile import Profile, layout_of, messages, shown_frames, study_pictures
 from radiolucent.vlm.speed import Speed, measured_speed
 from radiolucent.vlm.types import Alternative, Features, Generation, Prompt, PromptInputs, Replay
@@ -455,6 +455,36 @@ class Gemma3Model:
             wanted=wanted,
             batch_size=batch_size,
         )
+
+    def choice_logprobs(
+        self,
+        prompt_inputs: PromptInputs,
+        token_ids: NDArray[np.int64] | Sequence[int],
+        soft_tokens: torch.Tensor,
+        choices: Sequence[tuple[int, int]],
+    ) -> torch.Tensor:
+        """log p of other tokens in the places of generated ones, one pass for all of them.
+
+        Parameters
+        ----------
+        soft_tokens
+            (B, images * cells, hidden).
+        choices
+            (index into ``token_ids``, token id) pairs.
+
+        Returns
+        -------
+        float32 (B, len(choices)) in nats.
+        """
+        with torch.no_grad():
+            return forced_choices(
+                self.module,
+                prompt_inputs,
+                torch.as_tensor(np.asarray(token_ids, dtype=np.int64), device=self.device),
+                soft_tokens.reshape(len(soft_tokens), -1, self.hidden_size),
+                choices,
+                image_token=self.profile.image_token,
+            )
 
     def prefill_inputs(self, inputs: PromptInputs, soft_tokens: torch.Tensor) -> Prefill:
         """The same from token arrays and one study's soft tokens, (images, cells, hidden) or flat."""

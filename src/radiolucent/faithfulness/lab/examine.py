@@ -18,7 +18,7 @@ from radiolucent.attribution.registry import method as method_of
 from radiolucent.attribution.targets import finding_target
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.baselines import BASELINES
+from radiolucent.faithfulness.baselines import BASELINES, Baseline
 from radiolucent.faithfulness.grade import grade_maps
 from radiolucent.faithfulness.lab.case import FLIP_NATS, Case, Extract, ReportingModel, swap_loss, true_positives
 from radiolucent.faithfulness.lab.interventions import CURVE_FILLS, CurveFill, Interventions
@@ -131,6 +131,7 @@ def examine(
         perturbed=perturb,
         sanity=sanity,
         seconds=clock.seconds,
+        cpu=clock.cpu,
     )
     if not needed:
         return record
@@ -160,7 +161,7 @@ def examine(
         Explained(code, found[index].words, swaps[index], tuple(scores))
         for index, code, scores in zip(needed, codes, scored, strict=True)
     )
-    return replace(record, findings=findings, seconds=clock.seconds)
+    return replace(record, findings=findings, seconds=clock.seconds, cpu=clock.cpu)
 
 
 class _Clock:
@@ -168,6 +169,12 @@ class _Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._started = time.process_time()
+
+    @property
+    def cpu(self) -> float:
+        """Processor seconds since the film was begun."""
+        return time.process_time() - self._started
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -194,8 +201,9 @@ def _all_maps(
     targets: Sequence[Target],
     plan: Plan,
     seed: int,
+    baselines: Mapping[str, Baseline] = BASELINES,
 ) -> dict[str, _Made]:
-    """Maps of every method, and of the baselines, which know nothing of the model."""
+    """Maps of some methods, and of the baselines, which know nothing of the model."""
     made: dict[str, _Made] = {}
     for entry in methods:
         options = dict(plan.options.get(entry.name, {}))
@@ -204,7 +212,7 @@ def _all_maps(
         encoded, started = _encodes(model), time.perf_counter()
         maps = entry.many(model, features, generation, targets, **options)
         made[entry.name] = _Made(maps, _encodes(model) - encoded, time.perf_counter() - started)
-    for name, baseline in BASELINES.items():
+    for name, baseline in baselines.items():
         values = baseline(study, features.geometries, seed)
         made[name] = _Made(
             [AttributionMap(values, "plausible", name, target, "none", features.geometries) for target in targets]
@@ -304,8 +312,12 @@ def _checked(
 ) -> Scored:
     chosen = [method_of(method) for method in plan.methods]
 
-    def make(changed: ExplainableModel, shown: Features, words: Generation, drawn: int) -> Maps:
-        every = _all_maps(study, chosen, changed, shown, words, targets, plan, drawn)
+    def make(
+        changed: ExplainableModel, shown: Features, words: Generation, drawn: int, names: Sequence[str]
+    ) -> Maps:
+        some = [entry for entry in chosen if entry.name in names]
+        free = {name: baseline for name, baseline in BASELINES.items() if name in names}
+        every = _all_maps(study, some, changed, shown, words, targets, plan, drawn, free)
         return {method: one.maps for method, one in every.items()}
 
     fixed = {name for name, options in plan.options.items() if "seed" in options}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from radiolucent.faithfulness.lab.case import FLIP_NATS
+from radiolucent.faithfulness.lab.records import CaseRecord, Score
 from radiolucent.faithfulness.lab.run import Evaluation
-from radiolucent.faithfulness.lab.words import GROUPS, NOTES, TEXTS, Pair, both, measure_title
+from radiolucent.faithfulness.lab.statements import Statement, statements
+from radiolucent.faithfulness.lab.words import FILL_WORDS, GROUPS, NOTES, TEXTS, Pair, both, measure_title
 from radiolucent.faithfulness.metrics import Interval
-from radiolucent.faithfulness.table import MEASURES, Comparison, MethodRow
+from radiolucent.faithfulness.table import MEASURES, Comparison, MethodRow, hides
 
 _DIGITS = {measure.name: measure.digits for measure in MEASURES}
 
@@ -33,7 +36,10 @@ def as_dict(evaluation: Evaluation, command: str = "") -> dict[str, Any]:
         "perturbation_on": dict(zip(("findings", "films"), comparison.perturbed, strict=True)),
         "sanity_on": dict(zip(("findings", "films"), comparison.checked, strict=True)),
         "notices": [notice.en for notice in evaluation.notices],
+        "runs": [asdict(run) for run in evaluation.runs],
+        "cpu_seconds": round(evaluation.cpu, 1),
         "seconds": {stage: round(seconds, 2) for stage, seconds in evaluation.seconds.items()},
+        "statements": [asdict(one) for one in statements(comparison.rows)],
         "settings": settings,
         "methods": [row.flat() for row in comparison.rows],
     }
@@ -57,6 +63,11 @@ def as_markdown(evaluation: Evaluation, command: str = "") -> str:
         lines += ["```", command, "```", ""]
     for note in (*general_notes(evaluation), *((one.en, one.zh) for one in evaluation.notices)):
         lines += [note[0], "", note[1], ""]
+    said = statements(evaluation.comparison.rows)
+    if said:
+        lines += [f"## {both(TEXTS['statements'])}", ""]
+        lines += [f"- **{both(verdict(one))}**: {one.en} {one.zh}" for one in said]
+        lines.append("")
     for group, note in group_notes(evaluation.comparison).items():
         lines += [f"## {both(TEXTS[group])}", "", note[0], "", note[1], ""]
         heads, rows = cells(evaluation.comparison, group)
@@ -68,6 +79,35 @@ def as_markdown(evaluation: Evaluation, command: str = "") -> str:
                 "",
             ]
     return "\n".join(lines)
+
+
+def verdict(statement: Statement) -> Pair:
+    """Whether a statement holds, in words."""
+    if statement.holds is None:
+        return TEXTS["told"]
+    return TEXTS["holds" if statement.holds else "fails"]
+
+
+def as_findings(records: Sequence[CaseRecord]) -> str:
+    """One line a finding: for each method its hit, and where it was measured its gap over random by the mean fill."""
+    every = [(record, finding) for record in records for finding in record.findings]
+    names = [score.method for score in every[0][1].scores] if every else []
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["film", "case", "code", "swap_nats", *(f"hit {name}" for name in names), *(f"gap {name}" for name in names)]
+    )
+    for record, finding in every:
+        swap = "" if finding.swap is None else f"{finding.swap:.3f}"
+        hits = [f"{score.hit:.3g}" for score in finding.scores]
+        gaps = [_gap(score) for score in finding.scores]
+        writer.writerow([record.number, record.case, finding.code, swap, *hits, *gaps])
+    return stream.getvalue()
+
+
+def _gap(score: Score) -> str:
+    curves = () if score.perturbed is None else score.perturbed.curves
+    return next((f"{curve.excess:.3f}" for curve in curves if curve.fill == "mean"), "")
 
 
 def general_notes(evaluation: Evaluation) -> list[Pair]:
@@ -106,7 +146,29 @@ def group_notes(comparison: Comparison) -> dict[str, Pair]:
     ):
         values = {"findings": findings, "films": films}
         notes[group] = _filled(kind, values) if findings else NOTES[f"not_{kind}"]
+    if comparison.perturbed[0]:
+        notes["perturbation"] = _joined(notes["perturbation"], _fills(comparison))
     return {**notes, "cost": NOTES["cost"]}
+
+
+def _fills(comparison: Comparison) -> Pair:
+    """On how many findings each fill's gap rests."""
+    every: dict[str, set[tuple[str, str]]] = {}
+    for score in comparison.scores:
+        for curve in () if score.perturbed is None else score.perturbed.curves:
+            of_fill = every.setdefault(curve.fill, set())
+            if hides(curve):
+                of_fill.add((score.case, score.code))
+    told = [(FILL_WORDS[fill], len(findings)) for fill, findings in every.items()]
+    en, zh = NOTES["fills"]
+    return (
+        en.format(nats=FLIP_NATS, counts=", ".join(f"{words[0]} {count}" for words, count in told)),
+        zh.format(nats=FLIP_NATS, counts="，".join(f"{words[1]} {count}" for words, count in told)),
+    )
+
+
+def _joined(first: Pair, second: Pair) -> Pair:
+    return f"{first[0]} {second[0]}", first[1] + second[1]
 
 
 def cells(comparison: Comparison, group: str) -> tuple[list[Pair], list[list[str]]]:

@@ -18,7 +18,7 @@ from radiolucent.faithfulness.lab.case import Case
 from radiolucent.faithfulness.lab.records import CaseRecord, Score
 from radiolucent.study.geometry import Geometry
 
-EDGE = 300  # pixels of a panel
+EDGE = 240  # pixels of a panel
 GAP = 6
 SHOWN = 2  # best and worst cases each
 FULL_ALPHA = 0.55  # of the overlay at the map's largest magnitude
@@ -106,7 +106,7 @@ def draw(case: Case, code: str, values: NDArray[np.float32] | None) -> bytes:
     sheet.paste(_sided(left, geometry), (0, 0))
     sheet.paste(_sided(right, geometry), (EDGE + GAP, 0))
     stream = io.BytesIO()
-    sheet.save(stream, "JPEG", quality=88, subsampling=0)  # colours at full resolution: a cell is few pixels wide
+    sheet.save(stream, "JPEG", quality=78, subsampling=0, optimize=True)  # colours at full resolution: cells are small
     return stream.getvalue()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
+from PIL import Image
 
 from radiolucent.faithfulness.baselines import BASELINES
 from radiolucent.faithfulness.lab.records import Curve
@@ -19,6 +20,7 @@ from radiolucent.faithfulness.lab.words import FILL_WORDS, STAGE_WORDS, TEXTS, b
 from radiolucent.faithfulness.table import Comparison, MethodRow
 
 DPI = 130
+PALETTE = 128  # colours
 COLOURS = {"relied_on": "#b5482f", "sensitive": "#c98a1b", "attended": "#2f6db5", "plausible": "#6f4aa8"}
 GREY = "#8a9199"
 BASELINE_LINES = {"centre_prior": "#b9bfc5", "edges": "#6b7279", "random": "#000000"}
@@ -227,6 +229,8 @@ def _sized(size: float) -> FontProperties:
 
 
 def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
-    return stream.getvalue()
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
+    # a palette is a third of the bytes: lines and letters in few colours
+    Image.open(drawn).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return small.getvalue()

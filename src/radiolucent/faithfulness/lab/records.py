@@ -163,7 +163,9 @@ class CaseRecord:
     perturbed, sanity
         Whether the measures of that kind were asked for.
     seconds
-        Stage -> seconds.
+        Stage -> seconds that passed.
+    cpu
+        Seconds of processor time; on a busy machine fewer than passed.
     error
         Why the film could not be examined; empty where it was.
     """
@@ -178,6 +180,7 @@ class CaseRecord:
     perturbed: bool = False
     sanity: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
+    cpu: float = 0.0
     error: str = ""
 
     @property

@@ -13,11 +13,21 @@ from typing import Any
 import jinja2
 
 from radiolucent.faithfulness.baselines import BASELINES
-from radiolucent.faithfulness.lab.formats import as_csv, as_dict, as_markdown, cells, general_notes, group_notes
+from radiolucent.faithfulness.lab.formats import (
+    as_csv,
+    as_dict,
+    as_findings,
+    as_markdown,
+    cells,
+    general_notes,
+    group_notes,
+    verdict,
+)
 from radiolucent.faithfulness.lab.pictures import Example, examples
 from radiolucent.faithfulness.lab.plots import plots
 from radiolucent.faithfulness.lab.records import write_atomically
 from radiolucent.faithfulness.lab.run import Evaluation
+from radiolucent.faithfulness.lab.statements import statements
 from radiolucent.faithfulness.lab.words import NOTES, TEXTS, both
 from radiolucent.findings.names import code_name
 
@@ -35,6 +45,7 @@ class Written:
     page: Path
     table: Path
     csv: Path
+    findings: Path
     markdown: Path
 
 
@@ -48,7 +59,13 @@ def write_report(evaluation: Evaluation, folder: Path, *, command: str = "", emb
     embed
         Gives the page a font for its Chinese; the reader's own where None.
     """
-    written = Written(folder / "report.html", folder / "table.json", folder / "table.csv", folder / "table.md")
+    written = Written(
+        folder / "report.html",
+        folder / "table.json",
+        folder / "table.csv",
+        folder / "findings.csv",
+        folder / "table.md",
+    )
     drawn = plots(evaluation.comparison)
     (folder / "plots").mkdir(parents=True, exist_ok=True)
     for name, png in drawn.items():
@@ -56,6 +73,7 @@ def write_report(evaluation: Evaluation, folder: Path, *, command: str = "", emb
     stored = json.dumps(as_dict(evaluation, command), indent=2, ensure_ascii=False) + "\n"
     write_atomically(written.table, stored)
     write_atomically(written.csv, as_csv(evaluation.comparison))
+    write_atomically(written.findings, as_findings(evaluation.records))
     write_atomically(written.markdown, as_markdown(evaluation, command))
     write_atomically(written.page, page(evaluation, drawn, command=command, embed=embed))
     return written
@@ -77,7 +95,7 @@ def page(
     shown = examples(
         list(evaluation.records),
         lambda number: opened[number - 1],
-        [row.method for row in comparison.rows],
+        [row.method for row in comparison.rows if row.method not in BASELINES],
     )
     groups = []
     for group in PLOTS:
@@ -100,6 +118,7 @@ def page(
         "texts": TEXTS,
         "model": evaluation.settings["model"],
         "notes": [*general_notes(evaluation), *((one.en, one.zh) for one in evaluation.notices)],
+        "statements": [(verdict(one), (one.en, one.zh)) for one in statements(comparison.rows)],
         "groups": groups,
         "baselines": list(BASELINES),
         "examples_note": NOTES["examples"],

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,13 @@ class Evaluation:
     settings
         As kept in the folder: everything that the numbers depend on.
     seconds
-        Stage -> seconds summed over films; ``films`` of them were examined in this run and ``elapsed`` it took.
+        Stage -> seconds summed over films.
+    cpu
+        Processor seconds summed over films, of all runs.
+    examined
+        Films that this run examined.
+    runs
+        What this and earlier runs into the folder took; those that examined nothing are left out.
     """
 
     comparison: Comparison
@@ -104,8 +112,33 @@ class Evaluation:
     settings: dict[str, Any]
     notices: tuple[Notice, ...]
     seconds: dict[str, float]
+    cpu: float
     examined: int
-    elapsed: float
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run into a folder.
+
+    Parameters
+    ----------
+    date
+        Of its end, UTC.
+    films
+        Examined.
+    seconds
+        From start to end.
+    load
+        The machine's load average over 15 minutes at the end, its own processes included; None where it has none.
+    """
+
+    date: str
+    films: int
+    workers: int
+    cores: int
+    seconds: float
+    load: float | None
 
 
 @dataclass(frozen=True)
@@ -220,6 +253,7 @@ def evaluate(
         records[task.number] = record
         if say is not None:
             say(clock.after(task, record))
+    runs = _told(folder, len(todo), workers, time.perf_counter() - started, afresh=not resume)
     ordered = tuple(records[task.number] for task in wanted)
     spent: dict[str, float] = {}
     for record in ordered:
@@ -232,8 +266,9 @@ def evaluate(
         settings=described,
         notices=settings.source.notices(),
         seconds=spent,
+        cpu=sum(record.cpu for record in ordered),
         examined=len(todo),
-        elapsed=time.perf_counter() - started,
+        runs=runs,
     )
 
 
@@ -289,6 +324,20 @@ def claim(folder: Path, described: dict[str, Any]) -> None:
 def record_path(folder: Path, number: int) -> Path:
     """Where a film's record lies."""
     return folder / "cases" / f"{number:05d}.json"
+
+
+def _told(folder: Path, films: int, workers: int, seconds: float, *, afresh: bool) -> tuple[Run, ...]:
+    """The folder's runs with this one, kept there; a run that examined nothing is none."""
+    path = folder / "runs.json"
+    known = path.is_file() and not afresh
+    before = tuple(Run(**one) for one in json.loads(path.read_text(encoding="utf-8"))) if known else ()
+    if not films:
+        return before
+    load = round(os.getloadavg()[2], 2) if hasattr(os, "getloadavg") else None
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    runs = (*before, Run(date, films, workers, os.cpu_count() or 1, round(seconds, 1), load))
+    write_atomically(path, json.dumps([asdict(run) for run in runs], indent=2) + "\n")
+    return runs
 
 
 def _run_here(work: Callable[[Task], CaseRecord], todo: Sequence[Task]) -> Iterator[Outcome]:

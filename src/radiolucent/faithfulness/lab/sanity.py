@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from radiolucent.attribution.cells import in_picture
 from radiolucent.attribution.maps import EmptyMap
 from radiolucent.attribution.model import ExplainableModel
 from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import MalformedInput
-from radiolucent.faithfulness.cells import in_picture
 from radiolucent.faithfulness.lab.randomise import in_bfloat16, randomised
 from radiolucent.faithfulness.lab.records import Sanity
 from radiolucent.faithfulness.metrics import Cells, compare_maps
@@ -29,8 +29,8 @@ SHIFT = 2  # pixels of the model's picture
 Maps = Mapping[str, Sequence[AttributionMap | EmptyMap]]
 """Method -> a map for each of the film's targets."""
 
-Maker = Callable[[ExplainableModel, Features, Generation, int], Maps]
-"""(model, features, generation, seed) -> maps of every method."""
+Maker = Callable[[ExplainableModel, Features, Generation, int, Sequence[str]], Maps]
+"""(model, features, generation, seed, methods) -> maps of those methods."""
 
 Pair = tuple[float, float]
 
@@ -51,7 +51,7 @@ def sanity_of(
     Parameters
     ----------
     make
-        Makes the maps of every method anew.
+        Makes the maps of some methods anew.
     trained
         The maps of the trained model, made with ``seed``.
     seeded
@@ -66,13 +66,13 @@ def sanity_of(
     bare = replace(generation, rows=None)  # rows of the trained pass would be taken for the changed model's own
 
     def again(changed: ExplainableModel, shown: Features) -> Maps:
-        return make(changed, shown, bare, seed)
+        return make(changed, shown, bare, seed, list(trained))
 
     stages = [again(changed, changed.encode(study)) for _, changed in randomised(model, seed=seed)]
     other = in_bfloat16(model)
     precise = None if other is None else again(other, other.encode(study))
     moved = [again(model, shifted(model, features, step)) for step in (SHIFT, -SHIFT)]
-    redrawn = make(model, features, generation, seed + 1)
+    redrawn = make(model, features, generation, seed + 1, seeded)
     return {
         method: [
             None

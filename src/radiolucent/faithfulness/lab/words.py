@@ -14,6 +14,10 @@ TEXTS: dict[str, Pair] = {
     "perturbation": ("Is the map faithful to the model?", "热图是否忠实于模型？"),
     "sanity": ("Does the map depend on the model, and stay steady?", "热图是否依赖模型且稳定？"),
     "cost": ("What a map costs", "单张热图的开销"),
+    "statements": ("What it shows", "结论"),
+    "holds": ("holds", "成立"),
+    "fails": ("does not hold", "不成立"),
+    "told": ("value", "数值"),
     "hits": ("Pointing hit rate with 95 % interval", "命中率与 95% 区间"),
     "curves": ("Words' log-probability as cells are hidden", "逐步遮挡时语句对数概率的变化"),
     "cost_plot": ("Cost and hit rate", "开销与命中率"),
@@ -81,10 +85,15 @@ NOTES: dict[str, Pair] = {
     ),
     "perturbed": (
         "Films, drawn by the seed: {films}; findings: {findings}. Gap: area between the curves with the "
-        "least and the most relevant cells hidden first, less that of random orders; above 0 is faithful. "
-        "Infidelity: 1 is as good as no map. Cells are hidden in the soft tokens.",
-        "按种子抽取影像 {films} 张，征象 {findings} 处。差距：先遮最不相关与先遮最相关两曲线之间的面积，"
-        "减去随机顺序；大于 0 为忠实。不忠实度为 1 等同于无图。遮挡作用于图像软标记。",
+        "least and the most relevant cells hidden first (read backwards, the former is insertion), less that of random "
+        "orders; above 0 is faithful. Infidelity: 1 is as good as no map. Cells are hidden in the soft tokens.",
+        "按种子抽取影像 {films} 张，征象 {findings} 处。差距：先遮最不相关（反向即插入）与先遮最相关两曲线之间的"
+        "面积，减去随机顺序；大于 0 为忠实。不忠实度为 1 等同于无图。遮挡作用于图像软标记。",
+    ),
+    "fills": (
+        "A fill's gap rests on the findings whose words lose at least {nats:.2f} nats with everything hidden by it, "
+        "since a fill that hides nothing tells nothing: {counts}.",
+        "各填充的差距只计入以该填充遮去全部后语句至少损失 {nats:.2f} nats 的征象（遮不住的填充不说明问题）：{counts}。",
     ),
     "not_perturbed": (
         "Not measured in this run; `--faithfulness-on` asks for it.",

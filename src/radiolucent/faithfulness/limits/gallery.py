@@ -18,8 +18,8 @@ from radiolucent.faithfulness.limits.judging import JudgedFilm
 from radiolucent.faithfulness.limits.plan import SAMPLE, USUAL, PlannedFilm
 from radiolucent.faithfulness.limits.types import Limits, Suggestion
 
-EDGE = 360  # of a shown picture, in pixels
-QUALITY = 82  # of the JPEG
+EDGE = 280  # of a shown picture, in pixels
+QUALITY = 66  # of the JPEG
 EACH = 4  # films for a suggestion, a kind of miss, or a kind of false alarm
 OUTLINE = (255, 190, 60)
 

@@ -1,0 +1,1 @@
+"""The door: HTTP under ``/api/v1``, the review page, and what watches over both."""

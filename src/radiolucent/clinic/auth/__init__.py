@@ -1,0 +1,1 @@
+"""Who is at the door: passwords, sessions, tokens, single sign-on, and the brake on guessing."""

@@ -1,0 +1,1 @@
+"""Work that is done once, whatever dies in between."""

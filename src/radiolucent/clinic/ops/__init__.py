@@ -1,0 +1,1 @@
+"""Running it: logs, metrics, backups, retention, and how well the drafts do on this site."""

@@ -1,0 +1,104 @@
+"""The review page as it is served, in a real browser, over a site with real drafts of the demo model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import clinic_door
+import pytest
+import uvicorn
+from argon2 import PasswordHasher
+from page_desk import SICK, Desk, Site
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from radiolucent.clinic.api.app import make_app
+from radiolucent.clinic.auth import passwords
+from radiolucent.clinic.auth.accounts import add_user
+from radiolucent.clinic.jobs.worker import Worker
+from radiolucent.clinic.ops.work import handlers
+from radiolucent.clinic.service import intake
+from radiolucent.clinic.settings import Settings
+from radiolucent.clinic.store.actor import SYSTEM, Actor
+from radiolucent.clinic.store.engine import open_store
+from radiolucent.phantom.dicom import write_dicom
+from radiolucent.phantom.film import draw_case
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed, and CI must not pass without it: apt-get install chromium")
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=options)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        store = open_store(Settings(data=folder / "data", keys=folder / "keys"))
+        server = uvicorn.Server(uvicorn.Config(make_app(store), port=0, log_config=None))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        served = Site(store, f"http://127.0.0.1:{port}")
+        for login, name, role in (
+            ("zhao", "Dr Zhao", "radiologist"),
+            ("qian", "Dr Qian", "radiologist"),
+            ("ada", "Ada Admin", "admin"),
+        ):
+            made = add_user(store, SYSTEM, login=login, name=name, role=role, password=clinic_door.PASSWORD)
+            served.people[login] = Actor(made.id, role, name)  # type: ignore[arg-type]
+        film = write_dicom(draw_case(SICK), folder / "film.dcm")
+        served.drafted[SICK] = intake.new_case(store, SYSTEM, [film]).id
+        Worker(store, handlers(store)).run(until_idle=True)
+        yield served
+        server.should_exit = True
+        thread.join(20)
+        store.dispose()
+
+
+@pytest.fixture
+def desk_of(browser: Browser, site: Site) -> Iterator[Callable[..., Desk]]:
+    """Sign somebody in: ``desk_of("zhao")``."""
+    contexts: list[BrowserContext] = []
+
+    def sign_in(login: str = "zhao", *, language: str = "en", theme: str = "dark") -> Desk:
+        context = browser.new_context(
+            viewport={"width": 1440, "height": 900}, locale="zh-CN" if language == "zh" else "en-GB"
+        )
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        desk = Desk(page, site)
+        page.on("console", lambda message: desk.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: desk.complaints.append(str(error)))
+        page.on("request", desk.asked)
+        page.on("requestfinished", desk.answered)
+        page.on("requestfailed", desk.answered)
+        page.goto(site.address)
+        page.fill("input[name=login]", login)
+        page.fill("input[name=password]", clinic_door.PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".top .me")
+        if theme == "light":
+            page.get_by_role("button", name="浅色" if language == "zh" else "Light").click()
+        return desk
+
+    yield sign_in
+    for context in contexts:
+        context.close()
