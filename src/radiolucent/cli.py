@@ -181,7 +181,7 @@ def explain(
 
 
 @app.command(
-    epilog="Examples: `radiolucent evaluate --films 300 --workers 2 --out out/lab`; "
+    epilog="Example: `radiolucent evaluate --films 300 --workers 2 --out out/lab`; "
     "`radiolucent evaluate --shortcut --films 100 --first-seed 70000 --json`"
 )
 def evaluate(

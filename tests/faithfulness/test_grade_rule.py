@@ -119,7 +119,9 @@ def test_the_packaged_rule_names_its_films_and_what_was_measured():
             low, high = checked[kind][name]["interval"]
             assert 0.85 < low <= checked[kind][name]["value"] <= high
     honest = checked["letters"]["demo, standard"]
-    assert honest["A"]["touch"] > 0.95 and honest["withheld"]["touch"] < 0.1
+    verified = [honest[letter] for letter in ("A", "B") if honest[letter]["maps"]]  # what people see as verified
+    assert sum(one["maps"] for one in verified) > 100 and min(one["touch"] for one in verified) > 0.95
+    assert honest["withheld"]["touch"] < 0.1
 
 
 def test_the_packaged_rule_was_fitted_with_the_packaged_models():

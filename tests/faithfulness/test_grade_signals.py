@@ -79,12 +79,12 @@ def test_a_map_points_first_at_the_part_with_its_highest_cell():
     assert set(map(tuple, np.argwhere(pointed_at(made, GRID)[0]))) == {(3, 3), (0, 0)}
 
 
-def test_evidence_is_outside_where_less_than_half_of_it_is_allowed():
+def test_evidence_is_outside_where_too_little_of_it_is_allowed():
     cells = np.zeros((GRID, GRID))
     cells[1] = 1.0
-    cells[2] = 0.5
+    cells[2] = 0.6
     allowed = Anatomy(cells)
-    assert placed(at((1, 0), (0, 0)), [allowed]) == (False, None)
+    assert placed(at((1, 0), (1, 1), (0, 0)), [allowed]) == (False, None)
     assert placed(at((1, 0), (0, 0), (0, 1)), [allowed]) == (True, None)
     assert placed(at((2, 0)), [allowed]) == (False, None)
     assert placed(at((1, 0)), [None]) == placed(at((1, 0)), ()) == placed(at(), [allowed]) == (None, None)

@@ -292,7 +292,9 @@ def test_the_demo_models_explanation_warns_and_its_page_shows_the_masks_box(shot
     assert box[0] <= columns[0] and columns[-1] + 1 <= box[2] and box[1] <= rows[0] and rows[-1] + 1 <= box[3]
     assert geometry.patient_side((box[0] + box[2]) / 2) == "left"
     finding = Finding(NODULE, side="left", words="", sentence=(0, 0))
-    shown = replace(explanation, findings=(finding,), maps={("token_ablation", finding.id): truth}, faithfulness={})
+    shown = replace(
+        explanation, findings=(finding,), maps={("token_ablation", finding.id): truth}, faithfulness={}, trace=None
+    )
     pages = []
     for number, one in enumerate((shown, replace(shown, maps={}))):
         one.save(tmp_path / str(number))

@@ -5,7 +5,7 @@ import pytest
 
 from radiolucent.attribution.cells import coverage
 from radiolucent.errors import MalformedInput
-from radiolucent.localize.anatomy import allowed_mask, mostly_outside
+from radiolucent.localize.anatomy import LEAST_INSIDE, allowed_mask, mostly_outside
 from radiolucent.localize.film_places import ALLOWED_EDGE, film_places
 from radiolucent.phantom.film import draw_case
 from radiolucent.study.load import load_study
@@ -26,10 +26,11 @@ def test_anywhere_is_everywhere_and_a_slice_has_no_film_outline():
     assert film_places(frame, volume=True).allowed("nodule", 16) is None
 
 
-def test_less_than_half_of_the_mass_inside_is_outside():
-    allowed = np.array([[1.0, 0.5], [0.0, 0.0]])
-    assert mostly_outside(np.array([[1.0, 0.0], [1.0, 0.0]]), allowed) is False
-    assert mostly_outside(np.array([[1.0, 0.0], [1.1, 0.0]]), allowed) is True
+def test_less_than_the_least_share_of_the_mass_inside_is_outside():
+    allowed = np.array([[1.0, 0.6], [0.0, 0.0]])
+    rest = 1 - LEAST_INSIDE
+    assert mostly_outside(np.array([[LEAST_INSIDE + 0.01, 0.0], [rest - 0.01, 0.0]]), allowed) is False
+    assert mostly_outside(np.array([[LEAST_INSIDE - 0.01, 0.0], [rest + 0.01, 0.0]]), allowed) is True
     assert mostly_outside(np.array([[0.0, 2.0], [0.0, -9.0]]), allowed) is False  # what speaks against has no place
     assert mostly_outside(np.zeros((2, 2)), allowed) is None
     assert mostly_outside(np.ones((2, 2)), None) is None

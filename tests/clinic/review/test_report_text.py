@@ -20,11 +20,12 @@ def statements(draw: st.DrawFn) -> Stated:
     code = draw(st.sampled_from([name for name in CODES if name != "inflammation"]))
     entry = VOCABULARY[code]
     polarity = draw(st.sampled_from(["present", "uncertain", "absent"]))
+    sides = [None, "left", "right"] + (["bilateral"] if code != "mediastinal_shift" else [])
     return check_stated(
         Stated(
             code,
             polarity,
-            draw(st.sampled_from([None, "left", "right", "bilateral"])) if entry.sided else None,
+            draw(st.sampled_from(sides)) if entry.sided else None,
             draw(st.sampled_from([None, "upper", "middle", "lower"])) if entry.zoned and polarity != "absent" else None,
             draw(st.sampled_from([None, "mild", "moderate", "severe"])) if entry.graded else None,
             draw(st.sampled_from(["likely", "possible"])) if polarity == "uncertain" else "definite",

@@ -131,3 +131,9 @@ def test_boxes_lie_on_their_frame() -> None:
     ):
         with pytest.raises(MalformedInput):
             check_box(bad, frames)
+
+
+def test_the_mediastinum_shifts_to_one_side() -> None:
+    assert check_stated(Stated("mediastinal_shift", side="left")).side == "left"
+    with pytest.raises(MalformedInput, match="one side"):
+        check_stated(Stated("mediastinal_shift", side="bilateral"))

@@ -170,6 +170,8 @@ def check_stated(stated: Stated) -> Stated:
     ):
         if value is not None and not has:
             raise MalformedInput(f"{code.en} has no {name} ({code.zh}不分此项); leave it out.")
+    if stated.code == "mediastinal_shift" and stated.side == "bilateral":
+        raise MalformedInput("The mediastinum shifts to one side. / 纵隔只向一侧移位，请选择左或右。")
     if stated.size_mm and not code.measured:
         raise MalformedInput(f"{code.en} is not measured; leave the size out.")
     if len(stated.size_mm) > 3 or any(not math.isfinite(mm) or not 0 < mm <= LARGEST_MM for mm in stated.size_mm):
