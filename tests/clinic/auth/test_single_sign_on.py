@@ -178,7 +178,7 @@ def test_a_wrong_way_back_is_refused(bent: dict[str, str], site: FastAPI, provid
         ({}, ("exp",)),
         ({"azp": "another client", "aud": ["radiolucent", "another client"]}, ()),
     ],
-    ids=str,
+    ids=["issuer", "audience", "expired", "nonce", "no nonce", "no subject", "no expiry", "another party"],
 )
 def test_a_wrong_id_token_is_refused(
     claims: dict[str, Any], drop: tuple[str, ...], site: FastAPI, provider: TestProvider
