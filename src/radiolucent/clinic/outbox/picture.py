@@ -35,6 +35,7 @@ from radiolucent.study.types import Frame
 
 KIND = "picture"
 READER = (102, 204, 255)  # of boxes that a person drew; the model's are ACCENT, as in the viewer
+VEIL = 0.55  # of the colours over the film, which must stay readable below them
 _GROUND, _TEXT, _QUIET = (16, 19, 22), (236, 240, 244), (160, 170, 180)
 _FINAL, _PRELIMINARY, _DEMO = (20, 72, 48), (120, 78, 8), (150, 24, 24)
 _DEMO_TEXT = (255, 140, 140)
@@ -169,7 +170,8 @@ def _film(document: SignedDocument, frame: Frame, index: int, spot: Placement) -
     for overlay in document.overlays:
         if overlay.frame == index:
             values = sampled(overlay.values, frame.geometry, spot.width, spot.height, smooth=True)
-            image = tint(image, values, overlay.claim, value_range(overlay.values))
+            tinted = tint(image, values, overlay.claim, value_range(overlay.values))
+            image = Image.blend(image.convert("RGB"), tinted, VEIL)
     return image
 
 
