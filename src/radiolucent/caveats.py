@@ -9,7 +9,7 @@ from radiolucent.errors import Notice
 from radiolucent.faithfulness.types import MapGrade, MapKey
 from radiolucent.findings import Finding
 from radiolucent.findings.names import describe
-from radiolucent.localize.film_places import FilmPlaces, other_side_notice, outside_notice
+from radiolucent.localize.film_places import FilmPlaces, other_side_notice, outside_notice, place_of_map
 from radiolucent.phantom.likeness import looks_like_phantom
 from radiolucent.study import Study
 from radiolucent.vlm.types import Generation
@@ -133,13 +133,12 @@ def place_caveats(
         if made.claim != "relied_on" or grade is None or grade.withheld:
             continue
         finding = next(one for one in findings if one.id == finding_id)
-        strongest = int(made.values.max(axis=(1, 2)).argmax())
         names = describe(finding, "en"), describe(finding, "zh")
         if grade.other_side:
             yield other_side_notice(*names)
         elif grade.outside:
             yield outside_notice(*names)
         elif grade.other_side is None:  # sides were not held against the anatomy
-            place = places[strongest].of_map(made.values[strongest])
+            place = place_of_map(places, made)
             if place is not None and {place.side, finding.side} == {"left", "right"}:
                 yield other_side_notice(*names)

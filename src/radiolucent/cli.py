@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 BAD_INPUT = (MalformedInput, UnsupportedInput, TargetNotFound, WeightsUnavailable, UnsupportedModel, FileNotFoundError)
 
 
-
 class _WithClinic(TyperGroup):
     """The clinic's commands beside ours, loaded only when they are listed or called."""
 

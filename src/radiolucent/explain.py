@@ -49,7 +49,7 @@ from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.levels import Estimate, Level, Plan, estimate, plan_of
 from radiolucent.localize import ZONE_ESTIMATED
 from radiolucent.localize.box_readings import BoxReading, disagreements, read_boxes
-from radiolucent.localize.film_places import FilmPlaces, film_places
+from radiolucent.localize.film_places import FilmPlaces, place_of_map, study_places
 from radiolucent.progress import Announced, Progress, announced
 from radiolucent.report.explanation import Explanation
 from radiolucent.study import Study
@@ -63,7 +63,7 @@ from radiolucent.vlm.decode import Prefill
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.parity import check_parity
 from radiolucent.vlm.perturb import blank_features
-from radiolucent.vlm.types import Features, Generation, Language, Prompt, Target
+from radiolucent.vlm.types import Features, Generation, Language, Prompt, Target, language_of, share
 
 Extractor = Callable[[str], Sequence[Finding]]
 """Report text -> findings."""
@@ -169,16 +169,12 @@ def build_prompt(
     if language not in (None, "en", "zh"):
         raise MalformedInput(f"Language {language!r} is unknown; use 'en' or 'zh'.")
     if language is None:
-        language = "zh" if question is not None and _is_chinese(question) else "en"
+        language = "en" if question is None else language_of(question)
     if question is None:
         return Prompt(model.profile.question(language), language, thinking)
-    if language == "zh" and question.strip() and not _is_chinese(question):
+    if language == "zh" and question.strip() and language_of(question) != "zh":
         question = f"{question} 请用中文回答。"
     return Prompt(question, language, thinking)
-
-
-def _is_chinese(text: str) -> bool:
-    return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 class _Run:
@@ -398,8 +394,7 @@ class _Run:
 
     def _where(self, made: AttributionMap, features: Features) -> str:
         """Where a map's region lies, as a sentence; empty where it holds none or the view tells no place."""
-        strongest = int(made.values.max(axis=(1, 2)).argmax())
-        place = self._places(features)[strongest].of_map(made.values[strongest])
+        place = place_of_map(self._places(features), made)
         words = "" if place is None else place.text(self.prompt.language)
         if not words:
             return ""
@@ -480,8 +475,7 @@ class _Run:
         return regions
 
     def _place_of(self, made: AttributionMap, features: Features) -> str | None:
-        strongest = int(made.values.max(axis=(1, 2)).argmax())
-        place = self._places(features)[strongest].of_map(made.values[strongest])
+        place = place_of_map(self._places(features), made)
         return None if place is None else place.text(self.prompt.language) or None
 
     def _probed(self, confidence: Confidence, features: Features, generation: Generation) -> Confidence:
@@ -551,9 +545,7 @@ class _Run:
 
     def _places(self, features: Features) -> tuple[FilmPlaces, ...]:
         if self._film_places is None:
-            frames = tuple(self.study.frames[index] for index in features.frames) or self.study.frames
-            volume = features.layout == "volume"
-            self._film_places = tuple(film_places(frame, volume=volume) for frame in frames)
+            self._film_places = study_places(self.study, features)
         return self._film_places
 
     def _provenance(self, features: Features, unfinished: Sequence[str]) -> dict[str, Any]:
@@ -612,9 +604,9 @@ def _estimate(
 
 def _lift(finding: Finding, findings: Sequence[Finding], trace: Trace) -> float:
     """Nats that the image added to the words that say the finding."""
-    first, last = finding_chars(finding, findings)
+    said = finding_chars(finding, findings)
     return sum(
         word.reliance_blank or 0.0
         for word in trace.words
-        if word.part == "answer" and word.chars[0] < last and word.chars[1] > first
+        if word.part == "answer" and share(word.chars, said)
     )

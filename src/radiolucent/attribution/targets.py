@@ -10,7 +10,7 @@ from radiolucent.attribution.model import ExplainableModel, target_scores
 from radiolucent.errors import MalformedInput, TargetNotFound
 from radiolucent.findings.types import Finding
 from radiolucent.vlm.target import find_target
-from radiolucent.vlm.types import Features, Generation, Target, Word
+from radiolucent.vlm.types import Features, Generation, Target, Word, share
 
 BATCH = 16  # pictures scored in one pass
 
@@ -106,22 +106,21 @@ def finding_target(generation: Generation, finding: Finding, others: Sequence[Fi
     TargetNotFound
         Where no word of the answer lies in the finding's characters.
     """
-    first, last = finding_chars(finding, others)
+    said = finding_chars(finding, others)
     spans = [
         word.tokens
         for word in generation.words
         if word.part == "answer"
-        and word.chars[0] < last
-        and word.chars[1] > first
+        and share(word.chars, said)
         and any(character.isalnum() for character in word.text)
     ]
     if not spans:
         raise TargetNotFound(
-            f"No word of the answer lies at characters {(first, last)} ({finding.words!r}); extract the findings from "
+            f"No word of the answer lies at characters {said} ({finding.words!r}); extract the findings from "
             "this generation's own text."
         )
     tokens = (min(start for start, _ in spans), max(stop for _, stop in spans))
-    return Target(tokens=tokens, label=finding.words or generation.text[first:last])
+    return Target(tokens=tokens, label=finding.words or generation.text[slice(*said)])
 
 
 def finding_chars(finding: Finding, others: Sequence[Finding] = ()) -> tuple[int, int]:

@@ -111,3 +111,8 @@ class AttributionMap:
     note: str = ""
     tests: tuple[RegionTest, ...] = ()
     panel: NDArray[np.float32] | None = None
+
+    @property
+    def peak_frame(self) -> int:
+        """The frame that holds the highest value."""
+        return int(self.values.max(axis=(1, 2)).argmax())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from radiolucent.findings import Finding
 from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.phantom.film import FIRST_TRAINING_SEED, draw_case
 from radiolucent.phantom.record import CODES as PHANTOM_CODES
+from radiolucent.phantom.record import Lesion
 from radiolucent.study import Study, load_study
 
 COLUMNS = ("film", "code", "present")
@@ -37,16 +38,22 @@ class TrueCase:
     truth: Mapping[str, frozenset[Side]]
 
 
+def truth_of(lesions: Iterable[Lesion]) -> dict[str, frozenset[Side]]:
+    """What a phantom holds: every code that one can have, with the sides it is on."""
+    truth: dict[str, frozenset[Side]] = {code: frozenset() for code in PHANTOM_CODES}
+    for lesion in lesions:
+        truth[lesion.code] = truth[lesion.code] | {lesion.side}
+    return truth
+
+
 def phantom_cases(count: int, *, first_seed: int = 0, size: int = 256) -> Iterator[TrueCase]:
     """Synthetic films, with and without lesions, from seeds that no training used."""
     if count < 1 or not 0 <= first_seed <= FIRST_TRAINING_SEED - count:
         raise MalformedInput(f"{count} films from seed {first_seed}: use at least 1, below seed {FIRST_TRAINING_SEED}.")
     for seed in range(first_seed, first_seed + count):
         drawn = draw_case(seed, size=size, pairs=False)
-        truth: dict[str, frozenset[Side]] = {code: frozenset() for code in PHANTOM_CODES}
-        for lesion in drawn.lesions:
-            truth[lesion.code] = truth[lesion.code] | {lesion.side}
-        yield TrueCase(f"phantom {seed}", load_study(drawn.film, patient_right="left", view="PA"), truth)
+        study = load_study(drawn.film, patient_right="left", view="PA")
+        yield TrueCase(f"phantom {seed}", study, truth_of(drawn.lesions))
 
 
 def listed_cases(table: Path) -> Iterator[TrueCase]:

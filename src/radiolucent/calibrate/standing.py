@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from radiolucent.calibrate.cases import Side, is_right
+from radiolucent.calibrate.cases import Side, is_right, truth_of
 from radiolucent.calibrate.kept import Kept
 from radiolucent.confidence.quadrant import DANGEROUS
 from radiolucent.confidence.types import FindingConfidence
@@ -24,7 +24,6 @@ from radiolucent.errors import MalformedInput
 from radiolucent.explain import build_prompt, explain
 from radiolucent.findings import Finding, extract_findings
 from radiolucent.phantom.film import FIRST_TRAINING_SEED, draw_case
-from radiolucent.phantom.record import CODES
 from radiolucent.study import Study, load_study
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.types import Language
@@ -124,11 +123,8 @@ def standings(
         for model in (reader, cheat):
             found += of("blank", model, blank_film(place), f"blank {place}", lambda finding: True)
         drawn = draw_case(place, size=FILM_SIZE, pairs=False)
-        truth: dict[str, frozenset[Side]] = {code: frozenset() for code in CODES}
-        for lesion in drawn.lesions:
-            truth[lesion.code] = truth[lesion.code] | {lesion.side}
         study = load_study(drawn.film, patient_right="left", view="PA")
-        found += of("read", reader, study, f"phantom {place}", partial(_rightly_present, truth))
+        found += of("read", reader, study, f"phantom {place}", partial(_rightly_present, truth_of(drawn.lesions)))
     return tuple(found)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from radiolucent.attribution.cells import cell_means, in_picture
 from radiolucent.attribution.regions import Region, connected_parts, top_region
@@ -14,6 +13,7 @@ from radiolucent.attribution.types import AttributionMap, RegionTest
 from radiolucent.attribution.verification import LEAST_NATS, PERCENTILE, neutral
 from radiolucent.errors import MalformedInput
 from radiolucent.faithfulness.grade_rule import Signals
+from radiolucent.faithfulness.pointing import ranked_above
 from radiolucent.localize.anatomy import Anatomy
 
 Allowed = Sequence[Anatomy | None]
@@ -138,9 +138,7 @@ def on_token_grid(values: NDArray[np.floating], grid: int) -> NDArray[np.float64
 
 def _ranked_inside(values: NDArray[np.float64], region: Region, made: AttributionMap) -> float | None:
     inside = picture_cells(made, region.shape[1])
-    count, rest = int((region & inside).sum()), int((~region & inside).sum())
-    if not count or not rest or values[inside].max() <= 0:
+    within, beyond = values[region & inside], values[~region & inside]
+    if not within.size or not beyond.size or values[inside].max() <= 0:
         return None
-    ranks = np.zeros(region.shape)
-    ranks[inside] = rankdata(values[inside])
-    return float((ranks[region & inside].sum() - count * (count + 1) / 2) / (count * rest))
+    return ranked_above(within, beyond)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent.attribution.cells import coverage
+from radiolucent.attribution.types import AttributionMap
 from radiolucent.errors import Notice
 from radiolucent.findings.types import Side
 from radiolucent.localize.anatomy import ALLOWED, PAIRED, Anatomy, allowed_mask
@@ -16,7 +18,8 @@ from radiolucent.localize.regions import find_regions, peak_point
 from radiolucent.localize.wording import OTHER_SIDE, OUTSIDE_ANATOMY
 from radiolucent.localize.words import Place, place_of, place_of_region
 from radiolucent.study.geometry import PictureSide
-from radiolucent.study.types import Frame
+from radiolucent.study.types import Frame, Study
+from radiolucent.vlm.types import Features
 
 ALLOWED_EDGE = 256
 
@@ -109,6 +112,17 @@ def _reduced(fields: LungFields, step: int) -> LungFields:
 def film_places(frame: Frame, *, volume: bool = False) -> FilmPlaces:
     """Estimate a frame's lung fields; ``volume`` says that it is a slice, which gets none."""
     return FilmPlaces(frame, None if volume else estimate_lung_fields(frame.picture()))
+
+
+def study_places(study: Study, features: Features) -> tuple[FilmPlaces, ...]:
+    """One for each image that the model was shown."""
+    frames = tuple(study.frames[index] for index in features.frames) or study.frames
+    return tuple(film_places(frame, volume=features.layout == "volume") for frame in frames)
+
+
+def place_of_map(places: Sequence[FilmPlaces], made: AttributionMap) -> Place | None:
+    """Where a map points, in the frame that holds its highest value; None where it holds nothing there."""
+    return places[made.peak_frame].of_map(made.values[made.peak_frame])
 
 
 def outside_notice(finding_en: str, finding_zh: str) -> Notice:

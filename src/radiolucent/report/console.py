@@ -56,9 +56,8 @@ def chain_pieces(explanation: Explanation) -> list[Piece]:
         if step.stage != "question":
             pieces.append((f"[{pick(STRENGTH_WORDS[step.strength], language)}]  ", STRENGTH_STYLES[step.strength]))
         pieces.append((f"{pick((step.en, step.zh), language)}\n", ""))
-        for link in step.links:
-            if link.method or link.kind != "intervention":  # contrasts stand below
-                pieces.append((f"       {pick((link.en, link.zh), language)}\n", STRENGTH_STYLES[link.strength]))
+        for link in step.shown_links:
+            pieces.append((f"       {pick((link.en, link.zh), language)}\n", STRENGTH_STYLES[link.strength]))
     if trace.contrasts:
         pieces.append((f"{say('contrasts', language)}\n", "bold"))
     for one in trace.contrasts:

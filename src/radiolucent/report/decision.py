@@ -73,9 +73,7 @@ def _step(sheet: Sheet, x: float, top: float, width: float, number: int, step: C
     if step.stage != "question":
         _badge(sheet, x + width, top + 2, step.strength, language)
     top = sheet.paragraph(inside, top + 28, room, pick((step.en, step.zh), language), replace(BODY, size=22))
-    for link in step.links:
-        if link.method == "" and link.kind == "intervention":
-            continue  # the contrasts stand beside the chain
+    for link in step.shown_links:
         colour = STRENGTH_LOOK[link.strength]
         sheet.draw.rectangle((inside, top + 9, inside + 8, top + 17), fill=colour)
         top = sheet.paragraph(inside + 20, top, room - 20, pick((link.en, link.zh), language), replace(SMALL, size=19))

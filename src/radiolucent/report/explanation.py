@@ -82,11 +82,14 @@ class Explanation:
         return self.generation.text
 
     @property
+    def frame_numbers(self) -> tuple[int, ...]:
+        """For each frame of the maps the index of the study's frame it lies on."""
+        return self.shown_frames or tuple(range(len(self.study.frames)))
+
+    @property
     def frames(self) -> tuple[Frame, ...]:
         """The frames that the model was shown; the first axis of every map."""
-        if not self.shown_frames:
-            return self.study.frames
-        return tuple(self.study.frames[index] for index in self.shown_frames)
+        return tuple(self.study.frames[index] for index in self.frame_numbers)
 
     @property
     def language(self) -> str:

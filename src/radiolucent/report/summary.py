@@ -19,6 +19,7 @@ from radiolucent.report.blocks import shown_map
 from radiolucent.report.explanation import Explanation
 from radiolucent.report.wording import finding_name, say
 from radiolucent.trace.summaries import nearly_written
+from radiolucent.vlm.types import share
 
 CLOSE_CALL = 1.0  # nats: the foil was at least a third as likely as what was written
 SHOWN_CODES = (
@@ -185,16 +186,13 @@ def _reasons(finding: Finding, explanation: Explanation, zh: bool) -> Iterator[s
 
 def _guessed(finding: Finding, explanation: Explanation, zh: bool) -> Iterator[str]:
     trace = explanation.trace
-    summary = None if trace is None else next((one for one in trace.findings if one.of == finding.id), None)
+    summary = None if trace is None else trace.summary_of(finding.id)
     if trace is None or summary is None:
         return
     words = [
         word.text.strip()
         for word in trace.words
-        if word.part == "answer"
-        and word.mark == "guessed"
-        and word.chars[0] < summary.chars[1]
-        and word.chars[1] > summary.chars[0]
+        if word.part == "answer" and word.mark == "guessed" and share(word.chars, summary.chars)
     ]
     if not words:
         return
@@ -209,7 +207,7 @@ def _close(finding: Finding, explanation: Explanation, zh: bool) -> Iterator[str
         if contrast.finding == finding.id and contrast.margin < CLOSE_CALL:
             yield f"险些写成“{contrast.foil}”" if zh else f"“{contrast.foil}” was nearly written"
             return
-    summary = None if trace is None else next((one for one in trace.findings if one.of == finding.id), None)
+    summary = None if trace is None else trace.summary_of(finding.id)
     if trace is None or summary is None or trace.contrasts:
         return
     near = [other for index, *_ in summary.nearly for other in nearly_written(trace.words[index]) if other[1] >= 0.25]

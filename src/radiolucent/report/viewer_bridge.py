@@ -42,6 +42,7 @@ from radiolucent.report.wording import doubt, finding_name
 from radiolucent.study.types import Frame
 from radiolucent.trace.kinds import KIND_WORDS
 from radiolucent.trace.types import Trace, TraceWord
+from radiolucent.vlm.types import share
 
 WORD_MAP_CELLS = 900_000  # cells of word maps on the page, a byte each before packing: keeps 300 words below 3 MB
 FILM_EDGE = 1200  # pixels of a single film's longer edge
@@ -109,8 +110,7 @@ def _chain(explanation: Explanation) -> tuple[StepView, ...]:
             words=tuple(places[index] for index in step.words if index in places),
             links=tuple(
                 LinkView(link.strength, Bilingual(link.en, link.zh), link.method, link.finding)
-                for link in step.links
-                if link.method or link.kind != "intervention"  # contrasts stand beside the chain
+                for link in step.shown_links
             ),
             finding=step.finding,
         )
@@ -130,10 +130,7 @@ def _contrasts(explanation: Explanation) -> tuple[ContrastView, ...]:
             words=tuple(
                 places[index]
                 for index, word in enumerate(explanation.trace.words)
-                if index in places
-                and word.part == "answer"
-                and word.chars[0] < one.chars[1]
-                and word.chars[1] > one.chars[0]
+                if index in places and word.part == "answer" and share(word.chars, one.chars)
             ),
             finding=one.finding,
         )

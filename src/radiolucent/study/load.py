@@ -204,7 +204,14 @@ def _with_notice(study: Study, code: str) -> Study:
     return Study(study.frames, study.modality, study.source, once([*study.warnings, notice(code)]), study.view)
 
 
-def _load_files(paths: list[Path], stated: _Stated, in_folder: bool) -> Study:
+def one_format(paths: Sequence[Path]) -> str:
+    """The format that all files of a study are in, see :func:`sniff`.
+
+    Raises
+    ------
+    MalformedInput, UnsupportedInput
+        Where a file is missing, too large or of no format that is read; where they are of several.
+    """
     forms = set()
     for number, path in enumerate(paths, start=1):
         name = "The file" if len(paths) == 1 else f"File {number} of {len(paths)}"
@@ -212,7 +219,11 @@ def _load_files(paths: list[Path], stated: _Stated, in_folder: bool) -> Study:
         forms.add(sniff(path, name))
     if len(forms) > 1:
         raise MalformedInput(f"The files are of several formats ({', '.join(sorted(forms))}); give one study.")
-    form = forms.pop()
+    return forms.pop()
+
+
+def _load_files(paths: list[Path], stated: _Stated, in_folder: bool) -> Study:
+    form = one_format(paths)
     if form == "dicom":
         if stated:
             raise UnsupportedInput(

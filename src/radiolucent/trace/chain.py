@@ -19,6 +19,7 @@ from radiolucent.findings.types import Finding
 from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.trace.summaries import nearly_written
 from radiolucent.trace.types import ChainStep, Contrast, Link, Span, Stage, Strength, Trace, TraceWord
+from radiolucent.vlm.types import share
 
 MapKey = tuple[str, str]  # (method, finding id)
 Pair = tuple[str, str]  # (English, Chinese)
@@ -140,7 +141,7 @@ def _weighed(
     words = [
         index
         for index, word in enumerate(trace.words)
-        if word.part == "answer" and word.chars[0] < span[1] and word.chars[1] > span[0]
+        if word.part == "answer" and share(word.chars, span)
     ]
     links = [
         *_word_links(trace, words, trace.threshold),

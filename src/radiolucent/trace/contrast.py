@@ -23,7 +23,7 @@ from radiolucent.attribution.targets import in_single_precision, soft_rows
 from radiolucent.attribution.types import AttributionMap, RegionTest
 from radiolucent.attribution.verification import LEAST_NATS, NECESSARY, SPECIFIC
 from radiolucent.findings.types import Finding
-from radiolucent.localize.film_places import film_places
+from radiolucent.localize.film_places import place_of_map, study_places
 from radiolucent.study.types import Study
 from radiolucent.trace.reliance import Reliance, check_fits, drawn_film
 from radiolucent.trace.rivals import About, Rival, rivals_of
@@ -174,9 +174,7 @@ def contrast(
     if finding.polarity == "absent":
         return answers[0]
     likeliest = next(rival for rival in rivals if rival.rival == answers[0].foil_ids[0])
-    volume = features.layout == "volume"
-    frames = tuple(study.frames[index] for index in features.frames) or study.frames
-    places = [film_places(frame, volume=volume) for frame in frames]
+    places = study_places(study, features)
     control = control_of(finding)
     try:
         made = propose_and_verify(
@@ -184,8 +182,7 @@ def contrast(
         )
     except EmptyMap:
         return answers[0]
-    strongest = int(made.values.max(axis=(1, 2)).argmax())
-    found = places[strongest].of_map(made.values[strongest])
+    found = place_of_map(places, made)
     hidden = hidden_of(made, None if found is None else found.text(generation.prompt.language) or None)
     regions = {} if hidden is None else {finding.id: hidden}
     return contrasted(model, features, generation, [likeliest], other=stranger, regions=regions)[1][0]

@@ -21,6 +21,7 @@ from radiolucent.attribution.targets import finding_chars
 from radiolucent.findings.types import Finding
 from radiolucent.trace.kinds import CLINICAL, Kind
 from radiolucent.trace.types import Mark, TraceWord
+from radiolucent.vlm.types import share
 
 MARK_WORDS: dict[Mark, tuple[str, str]] = {
     "seen": ("depends on the image", "依赖图像"),
@@ -86,10 +87,10 @@ def _settled(word: TraceWord) -> bool:
 
 def _piece(word: TraceWord, spans: Sequence[tuple[Finding, tuple[int, int]]], text: str) -> tuple[int, str]:
     """(the statement's first character, the piece of it) that a word belongs to."""
-    for finding, (first, last) in spans:
-        if word.chars[0] < last and word.chars[1] > first:
+    for finding, said in spans:
+        if share(word.chars, said):
             subject = word.kind == "anatomy" and finding.chars[0] <= word.chars[0] < finding.chars[1]
             whole = finding.polarity == "absent"  # 两肺未见实变: where nothing is, no place is claimed
-            return first, "assertion" if whole or subject or word.kind in _ASSERTION else word.kind
+            return said[0], "assertion" if whole or subject or word.kind in _ASSERTION else word.kind
     start = max(text.rfind(stop, 0, word.chars[0]) for stop in ".。;；\n") + 1
     return start, "assertion" if word.kind in _ASSERTION or word.kind == "anatomy" else word.kind

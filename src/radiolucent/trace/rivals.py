@@ -18,7 +18,7 @@ from radiolucent.findings.types import Finding, Side, Zone
 from radiolucent.findings.vocabulary import VOCABULARY
 from radiolucent.vlm.gemma3 import Gemma3Model
 from radiolucent.vlm.target import find_target
-from radiolucent.vlm.types import Generation, Language, Target
+from radiolucent.vlm.types import Generation, Language, Target, share
 
 About = Literal["presence", "side", "words"]
 
@@ -199,11 +199,11 @@ def _rival(
 def _whole(generation: Generation, chars: tuple[int, int]) -> tuple[int, int]:
     """The span widened to the words that share a token with it, so that no token is cut."""
     words = [word for word in generation.words if word.part == "answer"]
-    inside = [word for word in words if word.chars[0] < chars[1] and word.chars[1] > chars[0]]
+    inside = [word for word in words if share(word.chars, chars)]
     if not inside:
         return chars
     tokens = min(word.tokens[0] for word in inside), max(word.tokens[1] for word in inside)
-    sharing = [word for word in words if word.tokens[0] < tokens[1] and word.tokens[1] > tokens[0]]
+    sharing = [word for word in words if share(word.tokens, tokens)]
     return min(word.chars[0] for word in sharing), max(word.chars[1] for word in sharing)
 
 

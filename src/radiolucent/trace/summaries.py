@@ -13,7 +13,7 @@ from radiolucent.findings.rules import load_rules
 from radiolucent.findings.sentences import split_sentences
 from radiolucent.findings.types import Finding
 from radiolucent.trace.types import Span, Summary, TraceWord
-from radiolucent.vlm.types import Generation
+from radiolucent.vlm.types import Generation, share
 
 NEARLY = 0.05  # probability from which another token counts as nearly written
 
@@ -56,13 +56,11 @@ def _sentences(text: str, language: str) -> Iterator[Span]:
 def _summary(
     of: str, part: Literal["answer", "thinking"], span: Span, words: Sequence[TraceWord], generation: Generation
 ) -> Summary | None:
-    first, last = span
     inside = [
         index
         for index, word in enumerate(words)
         if word.part == part
-        and word.chars[0] < last
-        and word.chars[1] > first
+        and share(word.chars, span)
         and any(character.isalnum() for character in word.text)
     ]
     if not inside:

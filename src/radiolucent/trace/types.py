@@ -157,6 +157,11 @@ class ChainStep:
     strength: Strength = "not shown"
     finding: str = ""
 
+    @property
+    def shown_links(self) -> tuple[Link, ...]:
+        """Those that are shown with the step: the contrasts, which speak of no map, stand beside the chain."""
+        return tuple(link for link in self.links if link.method or link.kind != "intervention")
+
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
@@ -250,6 +255,10 @@ class Trace:
     findings: tuple[Summary, ...] = ()
     chain: tuple[ChainStep, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
+
+    def summary_of(self, finding_id: str) -> Summary | None:
+        """A finding's summary; None where none of its words was traced."""
+        return next((one for one in self.findings if one.of == finding_id), None)
 
     def __post_init__(self) -> None:
         if len(self.layers) != len(self.layer_types):

@@ -108,23 +108,11 @@ def forced_logprobs(
 ) -> torch.Tensor:
     """log p of the given tokens for each picture of a batch; float32 (B, len(wanted)), differentiable."""
     rows = list(range(len(token_ids))) if wanted is None else [int(index) for index in wanted]
-    if any(not 0 <= index < len(token_ids) for index in rows):
-        raise MalformedInput(f"Tokens {rows} were asked for; there are {len(token_ids)} (0 to {len(token_ids) - 1}).")
-    if not rows:
-        return torch.zeros((len(soft_tokens), 0), device=token_ids.device)
-    if batch_size is None:
-        per_picture = len(rows) * module.config.text_config.vocab_size * 4
-        positions = len(inputs.input_ids) + len(token_ids)
-        batch_size = max(1, min(LOGITS_BUDGET // per_picture, TOKENS_BUDGET // positions))
-    elif batch_size < 1:
-        raise MalformedInput(f"batch_size={batch_size}; use at least 1.")
-    targets = token_ids[torch.as_tensor(rows, device=token_ids.device)]
-    parts = []
-    for some in torch.split(soft_tokens, batch_size):
-        logits = forced_logits(module, inputs, token_ids, some, image_token=image_token, wanted=rows).float()
-        index = targets.expand(len(some), -1)[..., None]
-        parts.append(logits.gather(-1, index)[..., 0] - logits.logsumexp(-1))
-    return torch.cat(parts)
+    _check_places(rows, token_ids)
+    choices = [(row, int(token_ids[row])) for row in rows]
+    return forced_choices(
+        module, inputs, token_ids, soft_tokens, choices, image_token=image_token, batch_size=batch_size
+    )
 
 
 def forced_choices(
@@ -135,6 +123,7 @@ def forced_choices(
     choices: Sequence[tuple[int, int]],
     *,
     image_token: int,
+    batch_size: int | None = None,
 ) -> torch.Tensor:
     """log p of any tokens in the places of given ones, for each picture of a batch: what else could stand there.
 
@@ -142,25 +131,38 @@ def forced_choices(
     ----------
     choices
         (index into ``token_ids``, token id) pairs; all that stand at one place are read from the same logits.
+    batch_size
+        Pictures run together; chosen by memory where None.
 
     Returns
     -------
-    float32 (B, len(choices))
+    float32 (B, len(choices)), differentiable
     """
     wanted = sorted({index for index, _ in choices})
-    if any(not 0 <= index < len(token_ids) for index in wanted):
-        raise MalformedInput(f"Places {wanted} were asked for; there are {len(token_ids)} (0 to {len(token_ids) - 1}).")
+    _check_places(wanted, token_ids)
     if not choices:
         return torch.zeros((len(soft_tokens), 0), device=token_ids.device)
-    columns = torch.as_tensor([wanted.index(index) for index, _ in choices], device=token_ids.device)
+    column = {index: place for place, index in enumerate(wanted)}
+    columns = torch.as_tensor([column[index] for index, _ in choices], device=token_ids.device)
     tokens = torch.as_tensor([token for _, token in choices], device=token_ids.device)
-    per_picture = len(wanted) * module.config.text_config.vocab_size * 4
-    positions = len(inputs.input_ids) + len(token_ids)
+    if batch_size is None:
+        per_picture = len(wanted) * module.config.text_config.vocab_size * 4
+        positions = len(inputs.input_ids) + len(token_ids)
+        batch_size = max(1, min(LOGITS_BUDGET // per_picture, TOKENS_BUDGET // positions))
+    elif batch_size < 1:
+        raise MalformedInput(f"batch_size={batch_size}; use at least 1.")
     parts = []
-    for some in torch.split(soft_tokens, max(1, min(LOGITS_BUDGET // per_picture, TOKENS_BUDGET // positions))):
+    for some in torch.split(soft_tokens, batch_size):
         logits = forced_logits(module, inputs, token_ids, some, image_token=image_token, wanted=wanted).float()
         parts.append(logits[:, columns, tokens] - logits.logsumexp(-1)[:, columns])
     return torch.cat(parts)
+
+
+def _check_places(places: Sequence[int], token_ids: torch.Tensor) -> None:
+    if any(not 0 <= index < len(token_ids) for index in places):
+        raise MalformedInput(
+            f"Tokens {list(places)} were asked for; there are {len(token_ids)} (0 to {len(token_ids) - 1})."
+        )
 
 
 def forced_statistics(

@@ -44,6 +44,20 @@ class Prompt:
             raise MalformedInput(f"Language {self.language!r} is unknown; use 'en' or 'zh'.")
 
 
+def language_of(text: str) -> Language:
+    """``zh`` where a text holds Chinese characters, else ``en``."""
+    return "zh" if any("\u4e00" <= character <= "\u9fff" for character in text) else "en"
+
+
+def share(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two spans [first, last) share a place.
+
+    >>> share((0, 3), (2, 5)), share((0, 3), (3, 5))
+    (True, False)
+    """
+    return one[0] < other[1] and one[1] > other[0]
+
+
 @dataclass(frozen=True)
 class Word:
     """One word (or one Chinese character) of a generation.

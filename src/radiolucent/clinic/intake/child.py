@@ -21,8 +21,7 @@ from radiolucent.study import load_study
 from radiolucent.study.decode import pixel_form, read_header
 from radiolucent.study.fitness import PROJECTIONS, check_fitness
 from radiolucent.study.header import text
-from radiolucent.study.limits import check_file
-from radiolucent.study.load import sniff
+from radiolucent.study.load import one_format
 from radiolucent.study.series import check_one_study, slice_order
 
 _TAKEN = ("dicom", "png", "jpeg")
@@ -61,14 +60,7 @@ def _refusal(error: RadiolucentError) -> dict[str, Any]:
 
 
 def _opened(paths: Sequence[Path], limits: Limits, blocks: Blocks) -> dict[str, Any]:
-    forms = set()
-    for number, path in enumerate(paths, start=1):
-        name = "The file" if len(paths) == 1 else f"File {number} of {len(paths)}"
-        check_file(path, name)
-        forms.add(sniff(path, name))
-    if len(forms) > 1:
-        raise MalformedInput(f"The files are of several formats ({', '.join(sorted(forms))}); give one study.")
-    form = forms.pop()
+    form = one_format(paths)
     if form not in _TAKEN:
         raise refused("format_not_taken")
     return _dicom(paths, limits, blocks) if form == "dicom" else _pictures(paths, form, limits, blocks)

@@ -169,7 +169,7 @@ def _overlays(
 ) -> tuple[Overlay, ...]:
     """What the model relied on for accepted findings, where it may be shown."""
     keys = {one.id: one.key for one in findings}
-    frames = explanation.shown_frames or tuple(range(len(explanation.study.frames)))
+    frames = explanation.frame_numbers
     found = []
     for row in rulings:
         key = keys.get(row.finding_id or "")
@@ -185,8 +185,8 @@ def _overlays(
                 or grade.grade == "not shown"
             ):
                 continue
-            strongest = int(made.values.max(axis=(1, 2)).argmax())
-            found.append(Overlay(frames[strongest], made.values[strongest], made.claim, row.id))
+            peak = made.peak_frame
+            found.append(Overlay(frames[peak], made.values[peak], made.claim, row.id))
             break
     return tuple(found)
 

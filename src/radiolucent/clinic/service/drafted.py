@@ -26,6 +26,7 @@ from radiolucent.report.overlay import region_boxes, region_of
 from radiolucent.report.summary import clinical_summary
 from radiolucent.trace.chain import STAGE_WORDS, STRENGTH_WORDS
 from radiolucent.trace.types import TraceWord
+from radiolucent.vlm.types import share
 
 Pair = dict[str, str]  # {en, zh}
 
@@ -160,11 +161,10 @@ class _Places:
 
     def of(self, made: AttributionMap, *, pleural: bool) -> Pair | None:
         """The place in words; of effusion and pneumothorax the pleural side, at the height of a lung zone."""
-        strongest = int(made.values.max(axis=(1, 2)).argmax())
-        frames = self._explanation.frames
-        if strongest not in self._known:
-            self._known[strongest] = film_places(frames[strongest], volume=self._explanation.study.modality == "CT")
-        place = self._known[strongest].of_map(made.values[strongest])
+        peak, frames = made.peak_frame, self._explanation.frames
+        if peak not in self._known:
+            self._known[peak] = film_places(frames[peak], volume=self._explanation.study.modality == "CT")
+        place = self._known[peak].of_map(made.values[peak])
         if place is None or not (place.en or place.zh):
             return None
         if pleural and place.structure == "lung" and place.side in _ZH_SIDE:
@@ -281,7 +281,7 @@ def _boxes(finding: Finding, explanation: Explanation) -> list[dict[str, Any]]:
     shown = shown_map(explanation, finding, "relied_on")
     if shown is None or shown.withheld:
         return []
-    frames = explanation.shown_frames or tuple(range(len(explanation.study.frames)))
+    frames = explanation.frame_numbers
     made = shown.attribution
     return [
         {"frame": frames[index], "x0": x0, "y0": y0, "x1": x1, "y1": y1}
@@ -338,9 +338,7 @@ def _trace(explanation: Explanation) -> list[dict[str, Any]]:
 
 def _alternatives(finding: Finding, explanation: Explanation) -> list[dict[str, Any]]:
     """What else could have stood where the finding's words were least decided."""
-    said = [
-        word for word in _words(explanation) if word.chars[0] < finding.chars[1] and word.chars[1] > finding.chars[0]
-    ]
+    said = [word for word in _words(explanation) if share(word.chars, finding.chars)]
     if not said:
         return []
     word = max(said, key=lambda one: one.entropy)

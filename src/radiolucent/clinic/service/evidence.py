@@ -163,7 +163,7 @@ def map_pixels(store: Store, actor: Actor, case_id: str, key: str) -> MapPixels:
         row, data = _bundle(store, session, case)
         note(store, session, actor, "case.map_read", "case", case.id, map=key)
     explanation = _opened(store, row, data, unpack_explanation)
-    frames = explanation.shown_frames or tuple(range(len(explanation.study.frames)))
+    frames = explanation.frame_numbers
     if is_word:
         words = () if explanation.trace is None else explanation.trace.words
         attended = words[int(word)].attended if int(word) < len(words) else None

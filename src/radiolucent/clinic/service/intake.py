@@ -33,6 +33,7 @@ from radiolucent.clinic.store.sealed import seal_json
 from radiolucent.clinic.store.tables import Case, Job
 from radiolucent.errors import MalformedInput
 from radiolucent.study.types import Study
+from radiolucent.vlm.types import language_of
 
 NUMBERS = 7_204_102  # PostgreSQL's advisory lock under which case numbers are given
 LONGEST = {"question": 2_000, "patient_id": 64, "clinical_information": 10_000, "idempotency_key": 200}
@@ -259,9 +260,7 @@ def check_texts(given: dict[str, str | None]) -> None:
 
 def spoken_language(question: str | None, default: str) -> str:
     """``zh`` where the question is written in Chinese, else the site's language."""
-    if question is None:
-        return default
-    return "zh" if any("\u4e00" <= character <= "\u9fff" for character in question) else "en"
+    return default if question is None else language_of(question)
 
 
 def without_preamble(content: bytes) -> bytes:
