@@ -131,6 +131,11 @@ class Settings:
         """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite")
 
+    @property
+    def incoming(self) -> Path:
+        """Where uploads and fetched studies lie while they are taken in."""
+        return self.data / "incoming"
+
     def with_(self, **changes: Any) -> Settings:
         """A copy with some fields changed (and checked again)."""
         return replace(self, **changes)

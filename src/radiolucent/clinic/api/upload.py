@@ -19,7 +19,6 @@ from radiolucent.clinic.api.problems import Refusal
 from radiolucent.clinic.settings import Settings
 from radiolucent.clinic.store.columns import refuse_unclean
 
-FOLDER = "incoming"
 FIELDS = {"question": 2_000, "language": 2, "patient_id": 64, "clinical_information": 10_000, "due_at": 40}
 """Form fields and their longest texts in characters."""
 MOST_FILES = 2_000
@@ -58,7 +57,7 @@ async def received(request: Request, settings: Settings) -> AsyncIterator[Upload
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 200:
         raise Refusal("bad-request", "The multipart boundary is missing.")
-    folder = settings.data / FOLDER / secrets.token_hex(16)
+    folder = settings.incoming / secrets.token_hex(16)
     await run_in_threadpool(folder.mkdir, 0o700, True)
     try:
         reader = _Reader(folder)

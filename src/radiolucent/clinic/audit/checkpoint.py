@@ -10,8 +10,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from typing import Any
 
 from radiolucent.clinic.audit.chain import GENESIS, canonical
 from radiolucent.clinic.errors import AuditBroken
-from radiolucent.clinic.store.engine import Store, sync_folder
+from radiolucent.clinic.store.engine import Store, write_whole
 
 NAME = "audit.checkpoint"
 
@@ -97,14 +95,8 @@ def _mac(store: Store, body: dict[str, Any]) -> str:
 
 def _write(store: Store, checkpoint: Checkpoint) -> None:
     body = {"head": checkpoint.head.__dict__, "breaks": [one.__dict__ for one in checkpoint.breaks]}
-    path = checkpoint_path(store)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".checkpoint.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(canonical({**body, "mac": _mac(store, body)}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
+    content = canonical({**body, "mac": _mac(store, body)}).encode("utf-8")
+    write_whole(checkpoint_path(store), content, prefix=".checkpoint.")
 
 
 @contextmanager

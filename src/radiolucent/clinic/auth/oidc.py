@@ -37,6 +37,7 @@ LEEWAY_S = 60
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384"]
 """Of the ID token's signature; neither ``none`` nor a shared secret."""
 _CONTEXT = "single sign-on"
+_PURPOSE = b"single sign-on"
 REFUSED = "The identity provider's answer was not accepted; try again, or ask an administrator. / 单点登录失败。"
 
 
@@ -93,7 +94,7 @@ def begin(store: Store, provider: Provider, *, redirect_uri: str, again: bool = 
             **({"prompt": "login", "max_age": "0"} if again else {}),
         )
     kept = {"state": state, "nonce": nonce, "verifier": verifier, "until": int(time.time()) + PATIENCE_S}
-    return address, base64.urlsafe_b64encode(seal_json(_key(store), kept, _CONTEXT)).decode("ascii")
+    return address, base64.urlsafe_b64encode(seal_json(store.keys.derived(_PURPOSE), kept, _CONTEXT)).decode("ascii")
 
 
 def finish(
@@ -183,7 +184,8 @@ def _account(store: Store, provider: Provider, claims: Mapping[str, Any]) -> str
 
 def _opened(store: Store, kept: str) -> dict[str, Any]:
     try:
-        mine: dict[str, Any] = unseal_json(_key(store), base64.urlsafe_b64decode(kept.encode()), _CONTEXT)
+        sealed = base64.urlsafe_b64decode(kept.encode())
+        mine: dict[str, Any] = unseal_json(store.keys.derived(_PURPOSE), sealed, _CONTEXT)
     except (KeysMismatch, ValueError, binascii.Error) as error:
         raise NotLoggedIn(REFUSED) from error
     if mine["until"] < time.time():
@@ -247,7 +249,3 @@ def _client(provider: Provider, redirect_uri: str) -> Any:
         timeout=NETWORK_S,
         **given,
     )
-
-
-def _key(store: Store) -> bytes:
-    return hmac.new(store.keys.master, b"single sign-on", hashlib.sha256).digest()

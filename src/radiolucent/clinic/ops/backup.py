@@ -8,8 +8,6 @@ mixed. Rows are JSON Lines a table, read in one snapshot: a backup of SQLite can
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import io
 import json
 import os
@@ -43,6 +41,7 @@ from radiolucent.errors import MalformedInput
 MAGIC = b"RLBACKUP1\n"
 PIECE = 1024 * 1024
 ROWS = 500
+PURPOSE = b"backup"
 PASSING = ("sessions",)
 """Tables that are made but left empty: nobody is logged in after a restore."""
 KEYS_APART = (
@@ -119,7 +118,10 @@ def restore(source: Path, settings: Settings, *, reason: str, actor: Actor = SYS
         raise MalformedInput("The data folder holds files already; restore into an empty one.")
     engine = make_engine(settings.database_url)
     try:
-        with source.open("rb") as file, tarfile.open(fileobj=_Opened(file, keys.master), mode="r|") as archive:
+        with (
+            source.open("rb") as file,
+            tarfile.open(fileobj=_Opened(file, keys.derived(PURPOSE)), mode="r|") as archive,
+        ):
             summary = _read(archive, engine_of=engine, settings=settings)
     except (tarfile.TarError, EOFError) as error:
         raise MalformedInput("The backup is damaged or cut off; use another one.") from error
@@ -141,7 +143,7 @@ def restore(source: Path, settings: Settings, *, reason: str, actor: Actor = SYS
 def _write(store: Store, file: IO[bytes]) -> Summary:
     counts: dict[str, int] = {}
     missing = written = 0
-    with _Sealed(file, store.keys.master) as sink, tarfile.open(fileobj=sink, mode="w|") as archive:
+    with _Sealed(file, store.keys.derived(PURPOSE)) as sink, tarfile.open(fileobj=sink, mode="w|") as archive:
         with store.engine.execution_options(radiolucent_read=True).connect() as connection:
             if not store.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -286,15 +288,11 @@ def _put(data: Path, relative: str, content: IO[bytes]) -> None:
     target.chmod(0o600)
 
 
-def _key(master: bytes) -> bytes:
-    return hmac.new(master, b"backup", hashlib.sha256).digest()
-
-
 class _Sealed(io.RawIOBase):
     """What is written to it goes out sealed, a piece at a time: 4 bytes of length, then the piece."""
 
-    def __init__(self, file: IO[bytes], master: bytes) -> None:
-        self._file, self._key, self._name = file, _key(master), secrets.token_hex(16)
+    def __init__(self, file: IO[bytes], key: bytes) -> None:
+        self._file, self._key, self._name = file, key, secrets.token_hex(16)
         self._held, self._number = bytearray(), 0
         file.write(MAGIC + self._name.encode("ascii") + b"\n")
 
@@ -322,10 +320,10 @@ class _Sealed(io.RawIOBase):
 class _Opened(io.RawIOBase):
     """Reads what :class:`_Sealed` wrote."""
 
-    def __init__(self, file: IO[bytes], master: bytes) -> None:
+    def __init__(self, file: IO[bytes], key: bytes) -> None:
         if file.read(len(MAGIC)) != MAGIC:
             raise MalformedInput("This file is no radiolucent backup.")
-        self._file, self._key = file, _key(master)
+        self._file, self._key = file, key
         self._name = file.read(33).decode("ascii", "replace").strip()
         self._held, self._number, self._ended = b"", 0, False
         self._next = file.read(4)

@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import func, select
 
-from radiolucent.clinic.ops.performance import outcomes
+from radiolucent.clinic.ops.performance import first_drafts, outcomes
 from radiolucent.clinic.store.engine import Store
-from radiolucent.clinic.store.tables import AuditEntry, Case, Critical, Job, Run
+from radiolucent.clinic.store.tables import AuditEntry, Case, Critical, Job
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 DRAFT_SECONDS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
@@ -44,9 +44,7 @@ class _FromDatabase:
             jobs = session.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state)).all()
             oldest = session.scalar(select(func.min(Job.created_at)).where(Job.state == "ready"))
             states = session.execute(select(Case.state, func.count()).group_by(Case.state)).all()
-            drafts = session.execute(
-                select(Run.created_at, Case.created_at).join(Case, Case.id == Run.case_id).where(Run.number == 1)
-            ).all()
+            drafts = first_drafts(session)
             calls = session.scalar(
                 select(func.count())
                 .select_from(Critical)

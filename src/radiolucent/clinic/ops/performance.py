@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from radiolucent.clinic.audit.trail import note
 from radiolucent.clinic.service.access import permit
@@ -131,9 +132,7 @@ def performance(store: Store, actor: Actor, *, since: datetime | None = None, mo
         signed = session.execute(
             select(Signature.seconds_open, Signature.at, Signature.case_id).where(Signature.withdrawn_at.is_(None))
         ).all()
-        drafts = session.execute(
-            select(Run.created_at, Case.created_at).join(Case, Case.id == Run.case_id).where(Run.number == 1)
-        ).all()
+        drafts = first_drafts(session)
         models = session.scalars(select(Run.model).distinct().order_by(Run.model)).all()
     chosen = [row for row in signed if since is None or row[1] >= since]
     return Performance(
@@ -146,6 +145,12 @@ def performance(store: Store, actor: Actor, *, since: datetime | None = None, mo
         time_to_sign=_times([row[0] for row in chosen if row[0] is not None]),
         models=tuple(models),
     )
+
+
+def first_drafts(session: Session) -> list[tuple[datetime, datetime]]:
+    """(when a case's first draft was made, when the case was received)."""
+    found = select(Run.created_at, Case.created_at).join(Case, Case.id == Run.case_id).where(Run.number == 1)
+    return [(made, received) for made, received in session.execute(found)]
 
 
 def outcomes(store: Store) -> list[Outcome]:

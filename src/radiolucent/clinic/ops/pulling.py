@@ -19,6 +19,7 @@ from radiolucent.clinic.jobs.worker import Handler, Tell
 from radiolucent.clinic.outbox import destination as outbox
 from radiolucent.clinic.outbox.pull import PullLimits, find, pull
 from radiolucent.clinic.service.access import permit
+from radiolucent.clinic.service.exporting import as_destination
 from radiolucent.clinic.service.intake import new_case
 from radiolucent.clinic.store.actor import SYSTEM, Actor
 from radiolucent.clinic.store.engine import Store
@@ -28,6 +29,7 @@ from radiolucent.errors import MalformedInput
 
 KIND = "pull"
 _CONTEXT = "study to fetch"
+_PURPOSE = b"jobs"
 
 
 def ask_for_studies(
@@ -95,12 +97,12 @@ def _archive(store: Store, name: str) -> outbox.Destination:
         row = session.get(Destination, name)
         if row is None or not row.enabled:
             raise NotFound("The DICOMweb server was taken off the list meanwhile. / 来源已被移除。")
-        return outbox.Destination(name=row.name, kind="stow", url=row.url or "", verify_tls=row.verify_tls)
+        return as_destination(row)
 
 
 @contextmanager
 def _folder(store: Store) -> Iterator[Path]:
-    incoming = store.settings.data / "incoming"
+    incoming = store.settings.incoming
     incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=incoming))
     try:
@@ -109,14 +111,10 @@ def _folder(store: Store) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _key(store: Store) -> bytes:
-    return hmac.new(store.keys.master, b"jobs", hashlib.sha256).digest()
-
-
 def _sealed(store: Store, study_uid: str) -> str:
     """A study's UID leads to a patient: it lies sealed in the queue."""
-    return base64.b64encode(seal_json(_key(store), study_uid, _CONTEXT)).decode("ascii")
+    return base64.b64encode(seal_json(store.keys.derived(_PURPOSE), study_uid, _CONTEXT)).decode("ascii")
 
 
 def _opened(store: Store, sealed: str) -> str:
-    return str(unseal_json(_key(store), base64.b64decode(sealed), _CONTEXT))
+    return str(unseal_json(store.keys.derived(_PURPOSE), base64.b64decode(sealed), _CONTEXT))

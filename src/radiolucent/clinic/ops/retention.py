@@ -107,7 +107,7 @@ def sweep(store: Store, actor: Actor, *, days: int | None = None, dry_run: bool 
 
 def _left_uploads(store: Store) -> list[Path]:
     limit = time.time() - LEFT_OVER_S
-    return [path for path in (store.settings.data / "incoming").glob("*") if path.stat().st_mtime < limit]
+    return [path for path in store.settings.incoming.glob("*") if path.stat().st_mtime < limit]
 
 
 def _remove(paths: Iterable[Path]) -> None:

@@ -25,7 +25,7 @@ from radiolucent.clinic.service.loading import current_rulings, findings_of, lat
 from radiolucent.clinic.service.presenting import signatures
 from radiolucent.clinic.service.switches import two_signatures
 from radiolucent.clinic.store.engine import Store
-from radiolucent.clinic.store.patients import data_key, identity_of
+from radiolucent.clinic.store.patients import case_key, identity_of
 from radiolucent.clinic.store.sealed import unseal_json
 from radiolucent.clinic.store.tables import (
     AiFinding,
@@ -76,7 +76,7 @@ def document_of(store: Store, session: Session, case: Case) -> SignedDocument:
         side_source=case.side_source,
         side_confirmed=case.side_source != "assumed" or case.side_confirmed_at is not None,
         predecessors=_predecessors(session, case, sealed, text.version, preliminary),
-        reason=_reason(session, case) if text.version > 1 else "",
+        reason=latest_reason(session, case, "amendment", "return") if text.version > 1 else "",
         overlays=() if explanation is None else _overlays(explanation, rulings, findings),
     )
 
@@ -113,11 +113,11 @@ def subject_of(store: Store, session: Session, case: Case) -> Subject:
     )
 
 
-def last_reason(session: Session, case: Case) -> str:
-    """Why a case was withdrawn."""
+def latest_reason(session: Session, case: Case, *kinds: str) -> str:
+    """The reason given last for one of these: ``amendment``, ``return``, ``rejection`` or ``withdrawal``."""
     found = session.scalars(
         select(Amendment)
-        .where(Amendment.case_id == case.id, Amendment.kind == "withdrawal")
+        .where(Amendment.case_id == case.id, Amendment.kind.in_(kinds))
         .order_by(Amendment.at.desc())
     ).first()
     return "" if found is None else found.reason
@@ -127,8 +127,7 @@ def sealed_study(store: Store, session: Session, case: Case) -> dict[str, Any]:
     """What the case keeps under the patient's key."""
     if case.sealed_study is None:
         return {}
-    key = data_key(store, session.get_one(Patient, case.patient_id))
-    held: dict[str, Any] = unseal_json(key, case.sealed_study, f"study {case.id}")
+    held: dict[str, Any] = unseal_json(case_key(store, session, case), case.sealed_study, f"study {case.id}")
     return held
 
 
@@ -218,13 +217,3 @@ def _predecessors(
         for row in rows
         if (row.edition, not row.preliminary) == last
     )
-
-
-def _reason(session: Session, case: Case) -> str:
-    """Why there is another edition."""
-    found = session.scalars(
-        select(Amendment)
-        .where(Amendment.case_id == case.id, Amendment.kind.in_(("amendment", "return")))
-        .order_by(Amendment.at.desc())
-    ).first()
-    return "" if found is None else found.reason

@@ -21,8 +21,8 @@ from radiolucent.clinic.store.columns import new_id
 from radiolucent.clinic.store.engine import Store
 from radiolucent.clinic.store.files import put_file
 from radiolucent.clinic.store.packed import pack_explanation
-from radiolucent.clinic.store.patients import data_key
-from radiolucent.clinic.store.tables import AiFinding, Patient, Run
+from radiolucent.clinic.store.patients import case_key
+from radiolucent.clinic.store.tables import AiFinding, Run
 from radiolucent.errors import InsufficientMemory, WeightsUnavailable
 from radiolucent.explain import explain
 
@@ -89,8 +89,7 @@ def keep_draft(store: Store, job: LeasedJob, number: int, draft: Draft, packed: 
             return
         run = Run(id=new_id(), case_id=case.id, number=number, created_at=store.now(), **draft.run)
         if packed is not None:
-            patient = session.get_one(Patient, case.patient_id)
-            run.bundle_id = put_file(session, store, case.id, data_key(store, patient), "bundle", packed).id
+            run.bundle_id = put_file(session, store, case.id, case_key(store, session, case), "bundle", packed).id
         session.add(run)
         session.flush()
         session.add_all(AiFinding(id=new_id(), run_id=run.id, **row) for row in draft.findings)

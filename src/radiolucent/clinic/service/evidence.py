@@ -22,8 +22,8 @@ from radiolucent.clinic.store.actor import Actor
 from radiolucent.clinic.store.engine import Store
 from radiolucent.clinic.store.files import files_of, get_file
 from radiolucent.clinic.store.packed import bundle_member, unpack_explanation, unpack_study
-from radiolucent.clinic.store.patients import data_key
-from radiolucent.clinic.store.tables import Case, Patient, Run, StoredFile
+from radiolucent.clinic.store.patients import case_key
+from radiolucent.clinic.store.tables import Case, Run, StoredFile
 from radiolucent.report.explanation import Explanation
 from radiolucent.study.types import Frame, Study
 
@@ -109,7 +109,7 @@ def original(store: Store, case_id: str, number: int = 0) -> bytes:
         rows = files_of(session, case_id, "original")
         if not 0 <= number < len(rows):
             raise NotFound(f"The case has {len(rows)} original file(s); there is no number {number}.")
-        key = data_key(store, session.get_one(Patient, case.patient_id))
+        key = case_key(store, session, case)
     return get_file(store, rows[number], key)
 
 
@@ -201,14 +201,14 @@ def _file(store: Store, session: Session, case: Case, kind: str) -> tuple[Stored
     rows = files_of(session, case.id, kind)
     if not rows:
         raise NotFound("This case has no such file any more. / 文件已不存在。")
-    return rows[0], data_key(store, session.get_one(Patient, case.patient_id))
+    return rows[0], case_key(store, session, case)
 
 
 def _bundle(store: Store, session: Session, case: Case) -> tuple[StoredFile, bytes]:
     run = latest_run(session, case.id)
     if run is None or run.bundle_id is None:
         raise NotFound("There is no draft yet. / 尚无草稿。")
-    return session.get_one(StoredFile, run.bundle_id), data_key(store, session.get_one(Patient, case.patient_id))
+    return session.get_one(StoredFile, run.bundle_id), case_key(store, session, case)
 
 
 _kept: OrderedDict[tuple[str, str], Any] = OrderedDict()

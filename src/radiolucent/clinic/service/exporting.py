@@ -25,15 +25,15 @@ from radiolucent.clinic.outbox.build import build, kind_of
 from radiolucent.clinic.outbox.rejection_note import rejection_note
 from radiolucent.clinic.outbox.send import send
 from radiolucent.clinic.service.access import permit
-from radiolucent.clinic.service.documents import document_of, last_reason, sealed_study, signed_text, subject_of
+from radiolucent.clinic.service.documents import document_of, latest_reason, sealed_study, signed_text, subject_of
 from radiolucent.clinic.service.evidence import original, study_of
 from radiolucent.clinic.service.loading import locked, seen
 from radiolucent.clinic.store.actor import SYSTEM, Actor
 from radiolucent.clinic.store.columns import new_id
 from radiolucent.clinic.store.engine import Store
 from radiolucent.clinic.store.files import files_of, get_file, put_file
-from radiolucent.clinic.store.patients import data_key
-from radiolucent.clinic.store.tables import Case, Destination, Export, Patient, StoredFile
+from radiolucent.clinic.store.patients import case_key
+from radiolucent.clinic.store.tables import Case, Destination, Export, StoredFile
 
 KIND = "send"
 
@@ -139,7 +139,7 @@ def export_file(store: Store, actor: Actor, case_id: str, export_id: str) -> byt
         if row is None or row.case_id != case_id or row.file_id is None:
             raise NotFound("This case has no such export. / 无此导出对象。")
         file = session.get_one(StoredFile, row.file_id)
-        key = data_key(store, session.get_one(Patient, case.patient_id))
+        key = case_key(store, session, case)
         note(store, session, actor, "export.downloaded", "case", case_id, export=export_id)
     return get_file(store, file, key)
 
@@ -208,7 +208,7 @@ def _objects(store: Store, case_id: str, options: Sequence[str]) -> list[Dataset
             withdrawn = _exported(store, session, case)
             if not withdrawn:
                 raise WrongState("Nothing of this case ever left; there is nothing to reject.", version=case.version)
-            return [rejection_note(document, withdrawn, last_reason(session, case))]
+            return [rejection_note(document, withdrawn, latest_reason(session, case, "withdrawal"))]
         sealed = sealed_study(store, session, case)
         subject = subject_of(store, session, case)
         originals = len(files_of(session, case_id, "original"))
@@ -228,7 +228,7 @@ def _objects(store: Store, case_id: str, options: Sequence[str]) -> list[Dataset
 
 
 def _keep(store: Store, session: Session, case: Case, edition: _Edition, made: Sequence[Dataset]) -> None:
-    key = data_key(store, session.get_one(Patient, case.patient_id))
+    key = case_key(store, session, case)
     known = {row.sop_uid for row in _made(session, case.id, edition)}
     for one in made:
         if str(one.SOPInstanceUID) in known:
@@ -275,7 +275,7 @@ def _read(store: Store, session: Session, case: Case, rows: Sequence[Export]) ->
     files = [session.get_one(StoredFile, row.file_id) for row in rows if row.file_id is not None]
     if not files:
         return []
-    key = data_key(store, session.get_one(Patient, case.patient_id))
+    key = case_key(store, session, case)
     return [dcmread(BytesIO(get_file(store, file, key))) for file in files]
 
 
@@ -283,6 +283,11 @@ def _destination(session: Session, name: str) -> outbox.Destination:
     row = session.get(Destination, name)
     if row is None or not row.enabled:
         raise NotFound("There is no such destination, or it is switched off. / 无此目的地或已停用。")
+    return as_destination(row)
+
+
+def as_destination(row: Destination) -> outbox.Destination:
+    """A listed destination as the outbox takes it."""
     return outbox.Destination(
         name=row.name,
         kind="stow" if row.kind == "stow" else "cstore",

@@ -93,17 +93,7 @@ def current_text(session: Session, case_id: str, kind: str) -> ReportText | None
 
 def as_drafted(row: AiFinding) -> Drafted:
     """A finding's row as the rules see it."""
-    stated = None
-    if row.kind == "finding" and row.code is not None:
-        stated = Stated(
-            row.code,
-            row.polarity or "present",
-            row.side,
-            row.zone,
-            row.severity,
-            row.certainty or "definite",
-            tuple(row.size_mm or ()),
-        )
+    stated = stated_of(row) if row.kind == "finding" else None
     return Drafted(
         id=row.id,
         kind="sentence" if stated is None else "finding",
@@ -120,8 +110,8 @@ def as_ruled(row: Ruling) -> Ruled:
     return Ruled(row.id, row.finding_id, row.decision, stated_of(row))
 
 
-def stated_of(row: Ruling) -> Stated | None:
-    """What a ruling states; None where nothing."""
+def stated_of(row: AiFinding | Ruling) -> Stated | None:
+    """What a finding or a ruling states; None where nothing."""
     if row.code is None:
         return None
     return Stated(

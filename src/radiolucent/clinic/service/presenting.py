@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -119,6 +119,14 @@ def case_view(store: Store, session: Session, actor: Actor, case: Case) -> CaseV
 _TEXTS = ("own_impression", "working", "signed")
 
 
+@overload
+def user_name(session: Session, user_id: str) -> str: ...
+
+
+@overload
+def user_name(session: Session, user_id: str | None) -> str | None: ...
+
+
 def user_name(session: Session, user_id: str | None) -> str | None:
     """The name of an account as people read it; the ID itself for programs."""
     if user_id is None:
@@ -181,7 +189,7 @@ def ruling_view(session: Session, row: Ruling) -> RulingView:
         size_mm=tuple(row.size_mm or ()),
         box=row.box,
         note=row.note,
-        author=user_name(session, row.author) or row.author,
+        author=user_name(session, row.author),
         at=row.at,
         name=name,
         replaced_by=row.replaced_by,
@@ -300,7 +308,7 @@ def _text(session: Session, row: ReportText | None) -> TextView | None:
     if row is None:
         return None
     return TextView(
-        row.findings_text, row.impression_text, user_name(session, row.author) or row.author, row.at, row.edition
+        row.findings_text, row.impression_text, user_name(session, row.author), row.at, row.edition
     )
 
 
@@ -311,6 +319,6 @@ def _signature(row: Signature) -> SignatureView:
 def _reasons(session: Session, case_id: str) -> tuple[ReasonView, ...]:
     rows = session.scalars(select(Amendment).where(Amendment.case_id == case_id).order_by(Amendment.at))
     return tuple(
-        ReasonView(row.kind, row.reason, user_name(session, row.author) or row.author, row.at, row.previous_edition)
+        ReasonView(row.kind, row.reason, user_name(session, row.author), row.at, row.previous_edition)
         for row in rows
     )

@@ -229,9 +229,7 @@ def rule(
                 "The AI's draft has not been shown; open it first. / 请先显示 AI 草稿。", version=case.version
             )
         stated = None
-        if finding is None and decision == "reject" and earlier is not None:
-            stated = None  # an added finding is taken back
-        else:
+        if finding is not None or decision != "reject" or earlier is None:  # else an added finding is taken back
             wanted = None
             if decision in ("change", "add"):
                 wanted = Stated(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -188,7 +189,24 @@ def advisory_lock(session: Session, number: int) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
-def sync_folder(folder: Path) -> None:
+def write_whole(path: Path, content: bytes, prefix: str = ".writing.") -> None:
+    """Write a file that is there whole or not at all, and survives a power cut; its folder must be there.
+
+    Parameters
+    ----------
+    prefix
+        Of the name that it has until it is whole.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
     """Make a new name in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

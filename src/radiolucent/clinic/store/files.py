@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from radiolucent.clinic.errors import NotFound
 from radiolucent.clinic.store.columns import new_id
-from radiolucent.clinic.store.engine import Store, sync_folder
+from radiolucent.clinic.store.engine import Store, write_whole
 from radiolucent.clinic.store.sealed import seal, unseal
 from radiolucent.clinic.store.tables import StoredFile
 
@@ -27,7 +25,9 @@ def put_file(
     nobody can open, see :func:`orphans`."""
     file_id = new_id()
     relative = f"{FOLDER}/{file_id[:2]}/{file_id}"
-    _write(store.path(relative), seal(key, content, f"file {file_id}"))
+    path = store.path(relative)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(path, seal(key, content, f"file {file_id}"))
     row = StoredFile(
         id=file_id,
         case_id=case_id,
@@ -89,14 +89,3 @@ def orphans(store: Store, older_than_s: float = 86_400.0) -> list[Path]:
         for path in sorted(root.glob("*/*"))
         if path.is_file() and f"{FOLDER}/{path.parent.name}/{path.name}" not in known and path.stat().st_mtime < limit
     ]
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)

@@ -44,6 +44,10 @@ class Keys:
         """HMAC-SHA256 of a patient's ID: finds a patient again without storing the ID in the clear."""
         return hmac.new(self.index, patient_id.strip().encode("utf-8"), hashlib.sha256).hexdigest()
 
+    def derived(self, purpose: bytes) -> bytes:
+        """A key for one purpose, from the master key."""
+        return hmac.new(self.master, purpose, hashlib.sha256).digest()
+
     def fingerprint(self) -> str:
         """Says whether these are the keys that a database was made with, and nothing about them."""
         digest = hashlib.sha256()

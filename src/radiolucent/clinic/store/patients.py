@@ -12,7 +12,7 @@ from radiolucent.clinic.errors import Erased
 from radiolucent.clinic.store.columns import new_id, refuse_unclean
 from radiolucent.clinic.store.engine import Store
 from radiolucent.clinic.store.sealed import new_data_key, seal, seal_json, unseal, unseal_json
-from radiolucent.clinic.store.tables import Patient
+from radiolucent.clinic.store.tables import Case, Patient
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ def data_key(store: Store, patient: Patient) -> bytes:
     if patient.wrapped_key is None:
         raise Erased("This patient's data was erased; it cannot be read again. / 该患者数据已抹除，无法恢复。")
     return unseal(store.keys.master, patient.wrapped_key, f"key {patient.id}")
+
+
+def case_key(store: Store, session: Session, case: Case) -> bytes:
+    """The data key of the patient whose case it is; errors as of :func:`data_key`."""
+    return data_key(store, session.get_one(Patient, case.patient_id))
 
 
 def identity_of(store: Store, patient: Patient) -> Identity:
