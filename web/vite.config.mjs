@@ -4,7 +4,7 @@ import { defineConfig } from "vite";
 
 // Two pages: the report's viewer (`vite build`) and the clinic's review page (`vite build --mode clinic`). Each built
 // file names the sources it was built from, so that a test without Node can tell whether it is stale.
-const SHARED = ["Icon.tsx", "colour.ts", "data.ts", "film.ts", "geometry.ts", "strings.ts"]; // of the viewer's, what the clinic's page uses
+const SHARED = ["Icon.tsx", "colour.ts", "data.ts", "film.ts", "geometry.ts", "pagekeys.ts", "strings.ts"]; // of the viewer's, what the clinic's page uses
 const PAGES = {
   viewer: {
     entry: "src/main.tsx",

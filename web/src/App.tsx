@@ -24,6 +24,7 @@ import { Place } from "./Place";
 import { MarkLegend, Report, WordCard, type Marking } from "./Report";
 import { CLAIM, CLAIMS, STRINGS } from "./strings";
 import { nextWord } from "./walk";
+import { usePageKeys } from "./pagekeys";
 
 type Theme = "dark" | "light" | "auto";
 type Subject = { kind: "word"; index: number } | { kind: "finding"; id: string } | null;
@@ -239,21 +240,7 @@ export function App({ data }: { data: ViewerData }) {
     const next = data.findings[Math.min(data.findings.length - 1, Math.max(0, at + by))];
     if (next && next.id !== chosenId) choose(next.id);
   };
-  const keys = useRef(onKey);
-  keys.current = onKey;
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => keys.current(event);
-    const up = (event: KeyboardEvent) => event.key.toLowerCase() === "v" && setHeld(false);
-    const lost = () => setHeld(false);
-    window.addEventListener("keydown", down);
-    window.addEventListener("keyup", up);
-    window.addEventListener("blur", lost);
-    return () => {
-      window.removeEventListener("keydown", down);
-      window.removeEventListener("keyup", up);
-      window.removeEventListener("blur", lost);
-    };
-  }, []);
+  usePageKeys(onKey, () => setHeld(false));
 
   const onFilmKey = (event: KeyboardEvent) => {
     const by: Record<string, [number, number]> = {

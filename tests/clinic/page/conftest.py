@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ import pytest
 import uvicorn
 from argon2 import PasswordHasher
 from page_desk import SICK, Desk, Site
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
 from radiolucent.clinic.api.app import make_app
 from radiolucent.clinic.auth import passwords
@@ -27,20 +25,6 @@ from radiolucent.clinic.store.actor import SYSTEM, Actor
 from radiolucent.clinic.store.engine import open_store
 from radiolucent.phantom.dicom import write_dicom
 from radiolucent.phantom.film import draw_case
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed, and CI must not pass without it: apt-get install chromium")
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

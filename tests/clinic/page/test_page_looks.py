@@ -21,7 +21,8 @@ from radiolucent.study import load_study
 
 ROOT = Path(__file__).resolve().parents[3]
 WEB = ROOT / "web" / "src"
-SHARED = ("Icon.tsx", "colour.ts", "data.ts", "film.ts", "geometry.ts", "strings.ts")  # as in vite.config.mjs
+# as in vite.config.mjs
+SHARED = ("Icon.tsx", "colour.ts", "data.ts", "film.ts", "geometry.ts", "pagekeys.ts", "strings.ts")
 FRAME_BUDGET_S = 1 / 30  # of processor time a frame, over all of the browser's processes
 
 Sign = Callable[..., Desk]

@@ -14,6 +14,7 @@ import { Shell } from "./Shell";
 import { SignIn } from "./SignIn";
 import { SAY, VoiceContext } from "./words";
 import { Worklist } from "./Worklist";
+import { usePageKeys } from "../pagekeys";
 
 export type Theme = "dark" | "light";
 
@@ -57,17 +58,13 @@ export function App() {
     location.hash = "";
   };
 
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-      if (event.key === "l" || event.key === "L") setLanguage((now) => (now === "en" ? "zh" : "en"));
-      else if (event.key === "?" || event.key === "h" || event.key === "H") setKeys(true);
-      else return;
-      event.preventDefault();
-    };
-    window.addEventListener("keydown", down);
-    return () => window.removeEventListener("keydown", down);
-  }, []);
+  usePageKeys((event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.key === "l" || event.key === "L") setLanguage((now) => (now === "en" ? "zh" : "en"));
+    else if (event.key === "?" || event.key === "h" || event.key === "H") setKeys(true);
+    else return;
+    event.preventDefault();
+  });
 
   let page = null;
   if (session === undefined) page = <p class="waiting">{t.loading}</p>;

@@ -20,6 +20,7 @@ import { Technical } from "./Technical";
 import { Viewer } from "./Viewer";
 import { Waiting } from "./Waiting";
 import { fill, stateName, useVoice } from "./words";
+import { usePageKeys } from "../pagekeys";
 
 type Tab = "report" | "technical" | "history" | "export";
 type Ask = "return" | "reject" | "amend";
@@ -180,8 +181,7 @@ export function CasePage({ id, session }: { id: string; session: Session }) {
     location.hash = free ? `#/case/${free.id}` : "#/";
   };
 
-  const keys = useRef<(event: KeyboardEvent) => void>(() => undefined);
-  keys.current = (event) => {
+  usePageKeys((event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || signing || asking) return;
     const at = order.findIndex((each) => each.id === chosen);
     const acts: Record<string, () => void> = {
@@ -216,7 +216,7 @@ export function CasePage({ id, session }: { id: string; session: Session }) {
     if (key === "Enter" && (!drawing || (event.target as HTMLElement).closest("button, a"))) return;
     act();
     event.preventDefault();
-  };
+  });
   const startBox = () => {
     if (!chosen) return;
     setDrawing((now) => !now);
@@ -228,11 +228,6 @@ export function CasePage({ id, session }: { id: string; session: Session }) {
       document.querySelector<HTMLElement>(".viewport")?.focus();
     }
   };
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => keys.current(event);
-    window.addEventListener("keydown", down);
-    return () => window.removeEventListener("keydown", down);
-  }, []);
 
   if (!view) {
     return review.error ? (

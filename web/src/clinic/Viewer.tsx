@@ -11,6 +11,7 @@ import type { BoxOn, CaseView, Finding } from "./model";
 import { Pane, type Shown } from "./Pane";
 import { handFor, lengthOf, nudge, ordered, placed, ratioOf, sketchOf, type Shape, type ShapeKind } from "./shapes";
 import { fill, useVoice, when } from "./words";
+import { usePageKeys } from "../pagekeys";
 
 interface Props {
   view: CaseView;
@@ -176,27 +177,16 @@ export function Viewer(props: Props) {
     ".": () => step(1),
     x: () => props.mayConfirm && !confirmed && props.onSide(frame.patient_right ?? "left"),
   };
-  const onKey = useRef<(event: KeyboardEvent) => void>(() => undefined);
-  onKey.current = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!act || event.repeat) return;
-    act();
-    event.preventDefault();
-  };
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => onKey.current(event);
-    const up = (event: KeyboardEvent) => event.key.toLowerCase() === "v" && setHeld(false);
-    const lost = () => setHeld(false);
-    window.addEventListener("keydown", down);
-    window.addEventListener("keyup", up);
-    window.addEventListener("blur", lost);
-    return () => {
-      window.removeEventListener("keydown", down);
-      window.removeEventListener("keyup", up);
-      window.removeEventListener("blur", lost);
-    };
-  }, []);
+  usePageKeys(
+    (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+      const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+      if (!act || event.repeat) return;
+      act();
+      event.preventDefault();
+    },
+    () => setHeld(false),
+  );
 
   const button = (name: string, icon: IconName, key: string, pressed?: boolean) => (
     <button type="button" class="icon" title={`${name} (${key})`} aria-label={name} aria-pressed={pressed} onClick={() => keys[key.toLowerCase()]?.()}>

@@ -6,6 +6,7 @@ import { typing } from "./App";
 import type { CaseRow, Page, Session } from "./model";
 import { Upload } from "./Upload";
 import { age, fill, stateName, useVoice, when, type Voice } from "./words";
+import { usePageKeys } from "../pagekeys";
 
 const STATES = ["queued", "drafted", "in_review", "reported", "signed", "amended", "rejected", "failed"];
 const SORTS = ["urgency", "received", "due"] as const;
@@ -55,8 +56,7 @@ export function Worklist({ session }: { session: Session }) {
     return () => clearInterval(timer);
   }, [waiting, paged, load]);
 
-  const keys = useRef<(event: KeyboardEvent) => void>(() => undefined);
-  keys.current = (event) => {
+  usePageKeys((event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const count = rows?.length ?? 0;
     const onLink = (event.target as HTMLElement).closest("a, button");
@@ -68,12 +68,7 @@ export function Worklist({ session }: { session: Session }) {
     else if (key === "u" && maySubmit) setFiles([]);
     else return;
     event.preventDefault();
-  };
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => keys.current(event);
-    window.addEventListener("keydown", down);
-    return () => window.removeEventListener("keydown", down);
-  }, []);
+  });
   useEffect(() => {
     document.querySelector("tr.at")?.scrollIntoView({ block: "nearest" });
   }, [at]);
