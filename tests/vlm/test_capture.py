@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import IMAGE_LAST, Shape, picture_study, tiny_model
+from small_gemma import IMAGE_LAST, Shape, picture_study, tiny_model
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 

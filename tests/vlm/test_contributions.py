@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Shape, picture_study, tiny_model
+from small_gemma import Shape, picture_study, tiny_model
 
 from radiolucent.vlm.contributions import contributions
 from radiolucent.vlm.types import Prompt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import IMAGE_LAST, Shape, picture_study, tiny_model
+from small_gemma import IMAGE_LAST, Shape, picture_study, tiny_model
 from transformers import TopPLogitsWarper
 
 from radiolucent.errors import DegenerateSampling, InsufficientMemory, MalformedInput

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import IMAGE_LAST, Shape, picture_study, tiny_model
+from small_gemma import IMAGE_LAST, Shape, picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.gemma3 import Gemma3Model

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Shape, picture_study, tiny_model
 from safetensors.torch import load_file, save_file
+from small_gemma import Shape, picture_study, tiny_model
 
 from radiolucent.errors import InsufficientMemory, MalformedInput, UnsupportedModel, WeightsUnavailable
 from radiolucent.vlm import load, memory

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Shape, picture_study, tiny_model
+from small_gemma import Shape, picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput, ParityError
 from radiolucent.vlm.gemma3 import Gemma3Model

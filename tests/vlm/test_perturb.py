@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import picture_study, tiny_model
+from small_gemma import picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.gemma3 import Gemma3Model

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import Shape, picture_study, tiny_model
+from small_gemma import Shape, picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput
 from radiolucent.vlm.prior_films import content_free_prior, film_pixels, prior_films

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import IMAGE_LAST, picture_study, tiny_model
 from PIL import Image
+from small_gemma import IMAGE_LAST, picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput, UnsupportedInput, UnsupportedModel
 from radiolucent.study.geometry import Geometry

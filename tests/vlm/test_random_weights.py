@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import picture_study
+from small_gemma import picture_study
 from transformers import Gemma3ForConditionalGeneration
 
 from radiolucent.errors import InsufficientMemory, UnsupportedModel

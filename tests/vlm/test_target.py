@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import picture_study, tiny_model
+from small_gemma import picture_study, tiny_model
 
 from radiolucent.errors import MalformedInput, TargetNotFound
 from radiolucent.vlm.answers import answer_logprobs
@@ -160,7 +160,7 @@ def test_answers_on_a_shared_prefill_equal_answers_one_by_one(window: int, image
 
 
 def test_questions_before_the_image_are_answered_one_by_one() -> None:
-    from conftest import IMAGE_LAST
+    from small_gemma import IMAGE_LAST
 
     model = tiny_model(template=IMAGE_LAST)
     features = model.encode(picture_study(1))

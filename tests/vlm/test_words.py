@@ -5,9 +5,9 @@ from __future__ import annotations
 import string
 
 import pytest
-from conftest import tiny_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_gemma import tiny_tokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
