@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from orthanc_server import Orthanc
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pynetdicom.acse import ACSE
 from signed_documents import document, phantom
 
 from radiolucent.clinic.intake import parse
@@ -71,6 +73,21 @@ def test_a_wrong_ae_title_is_said(orthanc: Orthanc, tmp_path: Path) -> None:
     wrong = Destination("node", "cstore", host="127.0.0.1", port=orthanc.dicom, aet="SOMEBODY")
     with pytest.raises(SendFailed, match="AE titles"):
         send(made(tmp_path, "4")[:1], wrong)
+
+
+def test_a_refusal_that_comes_before_the_caller_looks_is_said(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ACSE.send_request
+
+    def slow(self: ACSE) -> None:
+        asked(self)
+        time.sleep(1.0)  # on a busy machine the peer has answered and closed by now
+
+    monkeypatch.setattr(ACSE, "send_request", slow)
+    wrong = Destination("node", "cstore", host="127.0.0.1", port=orthanc.dicom, aet="SOMEBODY")
+    with pytest.raises(SendFailed, match="AE titles"):
+        send(made(tmp_path, "7")[:1], wrong)
 
 
 def test_a_study_is_found_pulled_and_opened(orthanc: Orthanc, tmp_path: Path) -> None:

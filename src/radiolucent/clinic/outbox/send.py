@@ -128,7 +128,15 @@ def _stored(datasets: Sequence[Dataset], destination: Destination, answer: bytes
 
 
 def _cstore(datasets: Sequence[Dataset], destination: Destination, addresses: Sequence[str], timeout_s: float) -> Sent:
-    from pynetdicom import AE
+    from pynetdicom import AE, evt
+    from pynetdicom.pdu import A_ASSOCIATE_RJ
+
+    # The association's own flag is lost where the refusal comes before its thread looks whether it has connected.
+    refusals: list[object] = []
+
+    def hear(event: Any) -> None:
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            refusals.append(event.pdu)
 
     entity = AE(ae_title=destination.calling_aet)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = timeout_s
@@ -136,10 +144,12 @@ def _cstore(datasets: Sequence[Dataset], destination: Destination, addresses: Se
         entity.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     secure = {"tls_args": (tls_context(destination), destination.host)} if destination.tls else {}
     for address in addresses:
-        association = entity.associate(address, destination.port, ae_title=destination.aet, **secure)
+        association = entity.associate(
+            address, destination.port, ae_title=destination.aet, evt_handlers=[(evt.EVT_PDU_RECV, hear)], **secure
+        )
         if association.is_established:
             return _stored_one_by_one(datasets, destination, association)
-        if association.is_rejected:
+        if refusals:
             raise SendFailed(
                 f"The destination {destination.name!r} rejects the association; check the AE titles "
                 f"({destination.calling_aet} to {destination.aet}). / 目标拒绝关联，请核对AE名称。"
