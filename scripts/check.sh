@@ -31,6 +31,7 @@ need Orthanc orthanc
 need psql postgresql
 
 run "ruff" "$BIN/ruff" check src tests scripts
+run "ruff format" "$BIN/ruff" format --check src tests scripts
 run "mypy" "$BIN/mypy"
 run "import-linter" "$BIN/lint-imports"
 if command -v node >/dev/null && node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)'; then

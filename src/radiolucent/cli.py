@@ -97,9 +97,7 @@ def demo(
         case = draw_case(seed, lesions=(Lesion("consolidation", "right", "lower"),))
         out.mkdir(parents=True, exist_ok=True)
         study = load_study(write_dicom(case, out / "phantom.dcm"))
-        explanation = run(
-            _load("demo"), study, language=language, level=_level(level), progress=not as_json
-        )
+        explanation = run(_load("demo"), study, language=language, level=_level(level), progress=not as_json)
         bundle = explanation.save(out / "bundle")
         mask = case.masks["consolidation"]
         hits = {
@@ -837,7 +835,12 @@ def _show_comparison(comparison: Comparison) -> None:
     for row in comparison.rows:
         low, high = row.hit_interval
         table.add_row(
-            row.method, row.claim, f"{row.hit:.3f}", f"{low:.3f}–{high:.3f}", f"{row.energy:.3f}", f"{row.auc:.3f}",
+            row.method,
+            row.claim,
+            f"{row.hit:.3f}",
+            f"{low:.3f}–{high:.3f}",
+            f"{row.energy:.3f}",
+            f"{row.auc:.3f}",
             f"{row.forwards:.0f}",
         )
     console = _console()

@@ -141,9 +141,7 @@ class Asker:
             )
             with torch.no_grad():
                 written = self.net.generate(**inputs, max_new_tokens=longest, do_sample=False)
-            answers += self.processor.batch_decode(
-                written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
-            )
+            answers += self.processor.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return [answer.strip() for answer in answers]
 
 
@@ -164,9 +162,7 @@ def score_findings(
     return {code: {"precision": s.precision, "recall": s.recall, "f1": s.f1} for code, s in scores.items()}
 
 
-def _share_right(
-    found: Sequence[Iterable[Finding]], truths: Sequence[tuple[Lesion, ...]], attribute: str
-) -> float:
+def _share_right(found: Sequence[Iterable[Finding]], truths: Sequence[tuple[Lesion, ...]], attribute: str) -> float:
     right = total = 0
     for findings, truth in zip(found, truths, strict=True):
         for lesion in truth:

@@ -162,9 +162,7 @@ def expected_cost(
     return plan, _estimate(model, plan, images=len(model.shown(study)))
 
 
-def build_prompt(
-    model: Gemma3Model, question: str | None, language: Language | None, thinking: bool = False
-) -> Prompt:
+def build_prompt(model: Gemma3Model, question: str | None, language: Language | None, thinking: bool = False) -> Prompt:
     """The prompt of a question: its language found, and asked for in words where the question is in another one."""
     if language not in (None, "en", "zh"):
         raise MalformedInput(f"Language {language!r} is unknown; use 'en' or 'zh'.")
@@ -431,9 +429,7 @@ class _Run:
             if self.plan.reliance:
                 other = self._other(features)
                 rivals, regions = self._rivals(generation), self._contrast_regions(features)
-                reliance, contrasts = contrasted(
-                    self.model, features, generation, rivals, other=other, regions=regions
-                )
+                reliance, contrasts = contrasted(self.model, features, generation, rivals, other=other, regions=regions)
             trace = build_trace(
                 self.model,
                 features,
@@ -605,8 +601,4 @@ def _estimate(
 def _lift(finding: Finding, findings: Sequence[Finding], trace: Trace) -> float:
     """Nats that the image added to the words that say the finding."""
     said = finding_chars(finding, findings)
-    return sum(
-        word.reliance_blank or 0.0
-        for word in trace.words
-        if word.part == "answer" and share(word.chars, said)
-    )
+    return sum(word.reliance_blank or 0.0 for word in trace.words if word.part == "answer" and share(word.chars, said))

@@ -108,9 +108,9 @@ def test_a_stored_line_comes_back_equal():
     for one in table():
         assert row_from(one.flat()).flat() == one.flat()
     bare = dataclasses.replace(row("saliency", 0.5), over_baseline=None, cascade={})
-    assert row_from(bare.flat()) == dataclasses.replace(bare, measures={
-        name: dataclasses.replace(found, cases=bare.films) for name, found in bare.measures.items()
-    })
+    assert row_from(bare.flat()) == dataclasses.replace(
+        bare, measures={name: dataclasses.replace(found, cases=bare.films) for name, found in bare.measures.items()}
+    )
     with pytest.raises(MalformedInput, match="hit_low"):
         row_from({key: value for key, value in bare.flat().items() if key != "hit_low"})
 

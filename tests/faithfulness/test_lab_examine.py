@@ -88,9 +88,15 @@ def test_gathered_perturbations_equal_those_of_one_metric_alone():
         wanted = fills if target == 0 else fills[:2]  # the second target has no counterfactual
         assert [curve.fill for curve in perturbed.curves] == list(wanted)
         for curve in perturbed.curves:
+
             def score(hidden, fill=curve.fill, target=target):
                 return hidden_scores(
-                    model, features, generation, [targets[target]], hidden, fill=fill,
+                    model,
+                    features,
+                    generation,
+                    [targets[target]],
+                    hidden,
+                    fill=fill,
                     other=other if fill == "counterfactual" else None,
                 )[:, 0]
 
@@ -101,8 +107,10 @@ def test_gathered_perturbations_equal_those_of_one_metric_alone():
             assert (curve.gap, curve.excess) == pytest.approx((direct.gap, direct.excess))
         region = top_region(values, inside)
         worth = necessity_and_sufficiency(
-            region, lambda hidden, t=target: hidden_scores(model, features, generation, [targets[t]], hidden)[:, 0],
-            inside=inside, least=0.2,
+            region,
+            lambda hidden, t=target: hidden_scores(model, features, generation, [targets[t]], hidden)[:, 0],
+            inside=inside,
+            least=0.2,
         )
         assert perturbed.necessity == (None if worth.necessity is None else pytest.approx(worth.necessity))
         assert perturbed.sufficiency == (None if worth.sufficiency is None else pytest.approx(worth.sufficiency))
@@ -134,7 +142,9 @@ def test_road_fills_from_neighbours_only_what_is_hidden():
     tokens = soft_rows(features).numpy().reshape(GRID, GRID, -1)
     near = sum(
         (1 / 12 if down and right else 1 / 6) * tokens[1 + down, 2 + right]
-        for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+        if down or right
     )
     expected = plain[1] + weight[1 * GRID + 2] @ (near - tokens[1, 2])
     noise = 4 * 0.04 * np.linalg.norm(weight[1 * GRID + 2]) * tokens.reshape(CELLS, -1).std(axis=0).max()
@@ -252,7 +262,10 @@ def test_maps_that_know_the_lesion_beat_every_baseline(model, plan):
         interventions = Interventions(model, features, generation, [target], [None], inside)
         (oracle, chance) = perturb_all(
             [(0, truth.astype(np.float32)), (0, np.random.default_rng(0).random(truth.shape).astype(np.float32))],
-            interventions, inside, ("mean",), seed=0,
+            interventions,
+            inside,
+            ("mean",),
+            seed=0,
         )
         assert oracle.curves[0].excess > chance.curves[0].excess + 0.5
         assert swap_loss(model, case, finding.code, features, generation, target) == pytest.approx(finding.swap)

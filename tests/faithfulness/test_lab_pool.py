@@ -65,5 +65,3 @@ def test_the_environment_is_as_before_and_stopping_ends_the_processes(monkeypatc
     started = time.monotonic()
     running.close()
     assert time.monotonic() - started < 20 and os.environ["OMP_NUM_THREADS"] == "7"
-
-

@@ -152,9 +152,7 @@ def test_what_was_not_measured_is_said_and_not_shown(evaluation):
         replace(
             record,
             findings=tuple(
-                replace(
-                    finding, scores=tuple(replace(score, perturbed=None, sanity=None) for score in finding.scores)
-                )
+                replace(finding, scores=tuple(replace(score, perturbed=None, sanity=None) for score in finding.scores))
                 for finding in record.findings
             ),
         )

@@ -109,7 +109,7 @@ def test_a_shifted_patient_is_the_same_patient_further_along():
         for cm in (0.0, pixels * FIELD_CM / 256)
     ]
     for name in ("lungs", "heart"):
-        assert np.array_equal(cases[0].structures[name][:, : -pixels], cases[1].structures[name][:, pixels:])
+        assert np.array_equal(cases[0].structures[name][:, :-pixels], cases[1].structures[name][:, pixels:])
     inside = np.s_[40:200, 40:200]
     before, after = cases[0].film[:, :-pixels][inside].astype(float), cases[1].film[:, pixels:][inside].astype(float)
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.999

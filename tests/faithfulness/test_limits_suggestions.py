@@ -83,9 +83,7 @@ def test_blindness_to_small_nodules_on_the_left_is_found_and_named(films):
 
 
 def test_the_counts_of_a_suggestion_are_those_of_the_films(films):
-    told = next(
-        s for s in suggestions_of(films, reads=blind_to_small_left_nodules)[1] if s.main.code == "nodule"
-    ).main
+    told = next(s for s in suggestions_of(films, reads=blind_to_small_left_nodules)[1] if s.main.code == "nodule").main
     nodules = [
         lesion for film, drawn in films if film.set == SAMPLE for lesion in drawn.lesions if lesion.code == "nodule"
     ]

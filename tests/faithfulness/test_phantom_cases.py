@@ -70,9 +70,7 @@ def test_a_difficulty_is_read_as_written():
 
 
 def test_distractors_can_be_left_out():
-    with_them, without = (
-        phantom_cases(4, size=96, distractors=on)[3].study.frames[0].values for on in (True, False)
-    )
+    with_them, without = (phantom_cases(4, size=96, distractors=on)[3].study.frames[0].values for on in (True, False))
     assert with_them.shape == without.shape and not np.array_equal(with_them, without)
 
 

@@ -63,8 +63,10 @@ def test_a_film_is_uint8_with_its_truth_in_the_same_shape() -> None:
     assert set(case.masks) == set(case.without) == set(case.contrast) == codes
     for each in (*case.masks.values(), *case.structures.values()):
         assert each.dtype == bool and each.shape == (SIZE, SIZE)
-    assert np.array_equal(case.structures["lungs"] & ~case.structures["left_lung"] & ~case.structures["right_lung"],
-                          np.zeros((SIZE, SIZE), dtype=bool))
+    assert np.array_equal(
+        case.structures["lungs"] & ~case.structures["left_lung"] & ~case.structures["right_lung"],
+        np.zeros((SIZE, SIZE), dtype=bool),
+    )
 
 
 @pytest.mark.parametrize("lesion", ONE_OF_EACH, ids=_name)

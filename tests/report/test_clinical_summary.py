@@ -51,9 +51,7 @@ def test_a_withheld_map_is_to_be_rechecked_and_never_clears(language: str) -> No
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_guessed_words_unsure_findings_and_unverified_sides_are_listed(language: str) -> None:
     explanation = MAKE[language]()
-    words = tuple(
-        replace(word, mark="guessed" if word.mark else None) for word in explanation.trace.words
-    )
+    words = tuple(replace(word, mark="guessed" if word.mark else None) for word in explanation.trace.words)
     summary = clinical_summary(replace(explanation, trace=replace(explanation.trace, words=words)), language)
     text = "\n".join(summary.recheck)
     assert ("does not depend on the image" in text) or ("不依赖图像" in text)

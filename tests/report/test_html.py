@@ -849,9 +849,7 @@ def test_the_chain_is_walked_by_keyboard_and_a_step_can_be_kept(opened: Open) ->
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_marks_have_lines_of_their_own_and_a_legend_that_says_what_they_mean(opened: Open, language: Any) -> None:
     page = opened(replace(chained(), language=language))
-    styles = [
-        page.word(index).evaluate("each => getComputedStyle(each).textDecorationStyle") for index in range(3)
-    ]
+    styles = [page.word(index).evaluate("each => getComputedStyle(each).textDecorationStyle") for index in range(3)]
     assert styles == ["solid", "wavy", "dotted"]
     legend = page.page.locator(".mark-legend").inner_text()
     for words in MARK_WORDS.values():

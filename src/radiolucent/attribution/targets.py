@@ -110,9 +110,7 @@ def finding_target(generation: Generation, finding: Finding, others: Sequence[Fi
     spans = [
         word.tokens
         for word in generation.words
-        if word.part == "answer"
-        and share(word.chars, said)
-        and any(character.isalnum() for character in word.text)
+        if word.part == "answer" and share(word.chars, said) and any(character.isalnum() for character in word.text)
     ]
     if not spans:
         raise TargetNotFound(

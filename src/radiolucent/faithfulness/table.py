@@ -381,9 +381,7 @@ def _interval(scored: Sequence[Score], of: Of, seed: int) -> Interval | None:
     return Interval(float(values.mean()), low, high, len(cases))
 
 
-def _cascades(
-    scored: Sequence[Score], seed: int, inside: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, CascadeVerdict]:
+def _cascades(scored: Sequence[Score], seed: int, inside: Mapping[str, NDArray[np.bool_]]) -> dict[str, CascadeVerdict]:
     """What randomised weights did to the maps, against maps of different films."""
     checked = [score.sanity.cascade for score in scored if score.sanity is not None]
     maps: dict[str, NDArray[np.float32]] = {}  # one a film: two maps of one film are not of different pictures

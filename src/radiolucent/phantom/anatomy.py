@@ -134,7 +134,14 @@ def _grid(size: int) -> tuple[Array, Array]:
 
 
 def _lung(
-    x: Array, y: Array, centre_x: float, width: float, height: float, centre_y: float, base: float, depth: float,
+    x: Array,
+    y: Array,
+    centre_x: float,
+    width: float,
+    height: float,
+    centre_y: float,
+    base: float,
+    depth: float,
     rng: np.random.Generator,
 ) -> Lung:
     inward = -np.sign(centre_x)
@@ -185,7 +192,12 @@ def _bands(phase: Array, duty: float) -> Array:
 
 
 def _vessels(
-    rng: np.random.Generator, size: int, x: Array, y: Array, right: Lung, left: Lung,
+    rng: np.random.Generator,
+    size: int,
+    x: Array,
+    y: Array,
+    right: Lung,
+    left: Lung,
     placed: tuple[Array, Array] | None,
 ) -> Array:
     """Tapered random walks from the hila, in centimetres of blood."""
@@ -202,9 +214,7 @@ def _vessels(
     drawn = ndimage.gaussian_filter(drawn, 0.06 * size / FIELD_CM)
     if placed is not None:
         drawn = _moved(drawn, placed, mode="constant")
-    hila = sum(
-        np.exp(-(((x - sign * 3.1) / 1.0) ** 2) - ((y - 0.2) / 1.6) ** 2) for sign in (-1.0, 1.0)
-    )
+    hila = sum(np.exp(-(((x - sign * 3.1) / 1.0) ** 2) - ((y - 0.2) / 1.6) ** 2) for sign in (-1.0, 1.0))
     present = np.minimum((right.chord + left.chord) / 2.0, 1)
     return np.asarray((drawn * 2.6 + 1.5 * hila) * present, dtype=np.float32)
 
@@ -217,8 +227,14 @@ def _moved(field: Array, placed: tuple[Array, Array], mode: str) -> Array:
 
 
 def _walk(
-    rng: np.random.Generator, pen: ImageDraw.ImageDraw, pixels: float, start: NDArray[np.float64], angle: float,
-    outward: float, width: float, steps: int,
+    rng: np.random.Generator,
+    pen: ImageDraw.ImageDraw,
+    pixels: float,
+    start: NDArray[np.float64],
+    angle: float,
+    outward: float,
+    width: float,
+    steps: int,
 ) -> None:
     point = np.array(start, dtype=float)
     for _ in range(steps):

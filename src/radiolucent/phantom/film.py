@@ -134,9 +134,7 @@ def compose(
     if conditions.strength != 1.0:
         changes = {code: conditions.strength * change for code, change in changes.items()}
     window = _window(_radiograph(anatomy.path, exposure), exposure)
-    exposure = replace(
-        exposure, noise_level=exposure.noise_level * conditions.noise, brightness=conditions.brightness
-    )
+    exposure = replace(exposure, noise_level=exposure.noise_level * conditions.noise, brightness=conditions.brightness)
     path = _with(anatomy, changes)
     film = develop(path, exposure, window)
     rest = {code: _with(anatomy, {o: c for o, c in changes.items() if o != code}) for code in changes}
@@ -152,9 +150,7 @@ def compose(
         code: float(np.abs(path - rest[code])[masks[code]].mean() / exposure.noise_level) if masks[code].any() else 0.0
         for code in changes
     }
-    return PhantomCase(
-        seed, film, lesions, masks, without, structures, contrast, marker, exposure.distractors
-    )
+    return PhantomCase(seed, film, lesions, masks, without, structures, contrast, marker, exposure.distractors)
 
 
 def _with(anatomy: Anatomy, changes: Mapping[str, Array]) -> Array:

@@ -29,8 +29,15 @@ from radiolucent.phantom.record import CODES, ZONED, ZONES, Lesion
 GRID = 16
 PATCH = FILM_EDGE // GRID
 SPECIAL = (
-    "<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>",
-    "<start_of_image>", "<end_of_image>", "<image_soft_token>",
+    "<pad>",
+    "<eos>",
+    "<bos>",
+    "<unk>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<start_of_image>",
+    "<end_of_image>",
+    "<image_soft_token>",
 )
 # Gemma's own turn layout; the image stands where the user put it.
 CHAT_TEMPLATE = """{{ bos_token }}{%- for message in messages -%}
@@ -48,20 +55,40 @@ CHAT_TEMPLATE = """{{ bos_token }}{%- for message in messages -%}
 def build_config(vocabulary: int, ids: dict[str, int]) -> Gemma3Config:
     """The architecture, small in numbers only: every sixth text layer global, as in the 4B model."""
     text = Gemma3TextConfig(
-        vocab_size=vocabulary, hidden_size=128, intermediate_size=384, num_hidden_layers=6,
-        num_attention_heads=4, num_key_value_heads=2, head_dim=32, query_pre_attn_scalar=32,
-        sliding_window=512, max_position_embeddings=4096, tie_word_embeddings=True,
-        pad_token_id=ids["<pad>"], bos_token_id=ids["<bos>"], eos_token_id=ids["<end_of_turn>"],
+        vocab_size=vocabulary,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=32,
+        query_pre_attn_scalar=32,
+        sliding_window=512,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        pad_token_id=ids["<pad>"],
+        bos_token_id=ids["<bos>"],
+        eos_token_id=ids["<end_of_turn>"],
     )
     vision = SiglipVisionConfig(
-        hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
-        image_size=FILM_EDGE, patch_size=PATCH, vision_use_head=False,
+        hidden_size=128,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=FILM_EDGE,
+        patch_size=PATCH,
+        vision_use_head=False,
     )
     return Gemma3Config(
-        text_config=text, vision_config=vision, mm_tokens_per_image=GRID * GRID,
-        boi_token_index=ids["<start_of_image>"], eoi_token_index=ids["<end_of_image>"],
+        text_config=text,
+        vision_config=vision,
+        mm_tokens_per_image=GRID * GRID,
+        boi_token_index=ids["<start_of_image>"],
+        eoi_token_index=ids["<end_of_image>"],
         image_token_index=ids["<image_soft_token>"],
-        pad_token_id=ids["<pad>"], bos_token_id=ids["<bos>"], eos_token_id=ids["<end_of_turn>"],
+        pad_token_id=ids["<pad>"],
+        bos_token_id=ids["<bos>"],
+        eos_token_id=ids["<end_of_turn>"],
     )
 
 
@@ -85,10 +112,16 @@ def build_model(config: Gemma3Config, seed: int) -> Gemma3ForConditionalGenerati
 def build_processor() -> Gemma3Processor:
     """Gemma 3's processor over a tokenizer of the phantom grammar."""
     tokenizer = GemmaTokenizerFast(
-        tokenizer_object=_train_tokenizer(), bos_token="<bos>", eos_token="<eos>", unk_token="<unk>",
-        pad_token="<pad>", add_bos_token=True,
+        tokenizer_object=_train_tokenizer(),
+        bos_token="<bos>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        add_bos_token=True,
         extra_special_tokens={
-            "image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>",
+            "image_token": "<image_soft_token>",
+            "boi_token": "<start_of_image>",
+            "eoi_token": "<end_of_image>",
         },
     )
     images = Gemma3ImageProcessorPil(
@@ -122,7 +155,9 @@ def _train_tokenizer() -> Tokenizer:
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     bytes_ = [f"<0x{value:02X}>" for value in range(256)]
     trainer = trainers.BpeTrainer(
-        vocab_size=900, special_tokens=[*SPECIAL, *bytes_], show_progress=False,
+        vocab_size=900,
+        special_tokens=[*SPECIAL, *bytes_],
+        show_progress=False,
         initial_alphabet=[chr(c) for c in range(33, 127)] + ["▁", "\n"],
     )
     tokenizer.train_from_iterator(_corpus(), trainer)

@@ -59,9 +59,7 @@ class Packer:
         asked = self._cached(f"{question}<end_of_turn>\n<start_of_turn>model\n")
         return asked + self._cached(f"{answer}<end_of_turn>"), len(asked)
 
-    def draw_questions(
-        self, record: tuple[Lesion, ...], rng: np.random.Generator
-    ) -> list[tuple[str, str, float]]:
+    def draw_questions(self, record: tuple[Lesion, ...], rng: np.random.Generator) -> list[tuple[str, str, float]]:
         """Question, answer and weight of every segment for one film."""
         segments = []
         for language in ("en", "zh"):
@@ -115,8 +113,11 @@ class Packer:
         image = (tokens == self.image_id) & (owner == 0)
         visible |= image[:, :, None] & image[:, None, :]  # an image sees all of itself
         return Packed(
-            torch.from_numpy(tokens), torch.from_numpy(positions), torch.from_numpy(visible[:, None]),
-            torch.from_numpy(labels), torch.from_numpy(weights),
+            torch.from_numpy(tokens),
+            torch.from_numpy(positions),
+            torch.from_numpy(visible[:, None]),
+            torch.from_numpy(labels),
+            torch.from_numpy(weights),
         )
 
     def loss(self, net: Any, patches: torch.Tensor, packed: Packed) -> torch.Tensor:

@@ -139,7 +139,14 @@ StepLoss = Callable[[Any, Teacher, np.random.Generator], dict[str, torch.Tensor]
 
 
 def _stage(
-    name: str, work: Path, recipe: Recipe, steps: int, rate: float, net: Any, teacher: Teacher, step_loss: StepLoss,
+    name: str,
+    work: Path,
+    recipe: Recipe,
+    steps: int,
+    rate: float,
+    net: Any,
+    teacher: Teacher,
+    step_loss: StepLoss,
     say: Callable[[str], None],
 ) -> None:
     path = work / f"{name}.pt"
@@ -189,7 +196,9 @@ def _schedule(step: int, steps: int, decay_share: float) -> float:
 
 def _checkpoint(path: Path, step: int, net: Any, teacher: Teacher, optimizers: list[torch.optim.Optimizer]) -> None:
     state = {
-        "step": step, "model": net.state_dict(), "teacher": teacher.state_dict(),
+        "step": step,
+        "model": net.state_dict(),
+        "teacher": teacher.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
     }
     torch.save(state, path.with_suffix(".tmp"))

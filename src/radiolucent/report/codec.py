@@ -105,10 +105,7 @@ def decode(document: schema.ExplanationModel, arrays: Arrays) -> Explanation:
         prompt=prompt,
         generation=_decode_generation(document.generation, prompt, arrays),
         findings=tuple(Finding(**dict(finding)) for finding in document.findings),
-        maps={
-            (entry.key_method, entry.finding): _decode_map(entry, arrays)
-            for entry in document.maps
-        },
+        maps={(entry.key_method, entry.finding): _decode_map(entry, arrays) for entry in document.maps},
         trace=None if document.trace is None else _decode_trace(document.trace, arrays),
         confidence=None
         if document.confidence is None

@@ -276,9 +276,7 @@ def _draw_column(sheet: Sheet, explanation: Explanation, plan: Layout, cells: bo
     return Remainder(cut_question, cut_report, len(rows) - fitting, len(notices) - drawn)
 
 
-def _draw_contrasts(
-    sheet: Sheet, box: tuple[float, float, float], bottom: float, explanation: Explanation
-) -> None:
+def _draw_contrasts(sheet: Sheet, box: tuple[float, float, float], bottom: float, explanation: Explanation) -> None:
     """Why the main finding and not something else, where there is room: the rest of them stand on page two."""
     main, trace, language = explanation.main_finding, explanation.trace, explanation.language
     left, top, column = box

@@ -293,9 +293,9 @@ class TraceWordModel(Model):
     attended: int | None
     reliance_blank: Number | None = None
     reliance_other: Number | None = None
-    kind: Literal[
-        "finding", "anatomy", "side", "severity", "negation", "hedge", "change", "grammar", "punctuation"
-    ] = "grammar"
+    kind: Literal["finding", "anatomy", "side", "severity", "negation", "hedge", "change", "grammar", "punctuation"] = (
+        "grammar"
+    )
     mark: Literal["seen", "guessed", "unknown"] | None = None
 
 

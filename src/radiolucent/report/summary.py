@@ -133,8 +133,10 @@ def _stated(findings: Sequence[Finding], further: bool, zh: bool) -> str:
     if not findings:
         if further:
             return ""
-        return "未从草稿中识别出征象，不代表影像正常。" if zh else (
-            "No finding was recognised in the draft. This does not mean that the film is normal."
+        return (
+            "未从草稿中识别出征象，不代表影像正常。"
+            if zh
+            else ("No finding was recognised in the draft. This does not mean that the film is normal.")
         )
     parts = []
     if not groups["present"] and not further:

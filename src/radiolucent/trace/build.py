@@ -138,9 +138,7 @@ def _trace_word(
     )
 
 
-def _anatomy(
-    words: Sequence[TraceWord], places: Sequence[FilmPlaces], language: str
-) -> list[str | None]:
+def _anatomy(words: Sequence[TraceWord], places: Sequence[FilmPlaces], language: str) -> list[str | None]:
     """For each word the place that it attended more than the report's words usually do (their median, cell by cell).
 
     Cells that every word attends (attention sinks) would name one and the same place for all words.

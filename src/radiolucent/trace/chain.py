@@ -138,11 +138,7 @@ def _weighed(
     contrasts: Sequence[Contrast],
 ) -> ChainStep:
     span = finding_chars(finding, findings)
-    words = [
-        index
-        for index, word in enumerate(trace.words)
-        if word.part == "answer" and share(word.chars, span)
-    ]
+    words = [index for index, word in enumerate(trace.words) if word.part == "answer" and share(word.chars, span)]
     links = [
         *_word_links(trace, words, trace.threshold),
         *_map_links(finding, maps, grades),
@@ -291,8 +287,6 @@ def _joined(trace: Trace, run: Sequence[int]) -> str:
 def _trimmed(trace: Trace, words: Sequence[int], span: Span) -> Span:
     """The span without the separators at its ends."""
     alone = [
-        trace.words[index].chars
-        for index in words
-        if any(character.isalnum() for character in trace.words[index].text)
+        trace.words[index].chars for index in words if any(character.isalnum() for character in trace.words[index].text)
     ]
     return (alone[0][0], alone[-1][1]) if alone else span

@@ -59,9 +59,7 @@ def _summary(
     inside = [
         index
         for index, word in enumerate(words)
-        if word.part == part
-        and share(word.chars, span)
-        and any(character.isalnum() for character in word.text)
+        if word.part == part and share(word.chars, span) and any(character.isalnum() for character in word.text)
     ]
     if not inside:
         return None
@@ -83,4 +81,3 @@ def _summary(
         place=places.most_common(1)[0][0] if places else None,
         nearly=tuple((index, *other) for index in clinical for other in nearly_written(words[index])),
     )
-

@@ -60,7 +60,4 @@ def incidents(store: Store, actor: Actor, *, limit: int = 200) -> list[IncidentV
     with store.begin() as session:
         rows = session.scalars(select(Incident).order_by(Incident.at.desc(), Incident.id).limit(limit)).all()
         note(store, session, actor, "incident.list", "incident", "all", count=len(rows))
-        return [
-            IncidentView(row.id, row.case_id, row.text, user_name(session, row.author), row.at)
-            for row in rows
-        ]
+        return [IncidentView(row.id, row.case_id, row.text, user_name(session, row.author), row.at) for row in rows]

@@ -116,9 +116,7 @@ def subject_of(store: Store, session: Session, case: Case) -> Subject:
 def latest_reason(session: Session, case: Case, *kinds: str) -> str:
     """The reason given last for one of these: ``amendment``, ``return``, ``rejection`` or ``withdrawal``."""
     found = session.scalars(
-        select(Amendment)
-        .where(Amendment.case_id == case.id, Amendment.kind.in_(kinds))
-        .order_by(Amendment.at.desc())
+        select(Amendment).where(Amendment.case_id == case.id, Amendment.kind.in_(kinds)).order_by(Amendment.at.desc())
     ).first()
     return "" if found is None else found.reason
 

@@ -307,9 +307,7 @@ def _unknowable(kind: str) -> Notice:
 def _text(session: Session, row: ReportText | None) -> TextView | None:
     if row is None:
         return None
-    return TextView(
-        row.findings_text, row.impression_text, user_name(session, row.author), row.at, row.edition
-    )
+    return TextView(row.findings_text, row.impression_text, user_name(session, row.author), row.at, row.edition)
 
 
 def _signature(row: Signature) -> SignatureView:
@@ -319,6 +317,5 @@ def _signature(row: Signature) -> SignatureView:
 def _reasons(session: Session, case_id: str) -> tuple[ReasonView, ...]:
     rows = session.scalars(select(Amendment).where(Amendment.case_id == case_id).order_by(Amendment.at))
     return tuple(
-        ReasonView(row.kind, row.reason, user_name(session, row.author), row.at, row.previous_edition)
-        for row in rows
+        ReasonView(row.kind, row.reason, user_name(session, row.author), row.at, row.previous_edition) for row in rows
     )

@@ -277,9 +277,7 @@ def _graded(
                 places.append((target, place))
                 maps.append(one)
     grades = grade_maps(model, features, generation, maps, seed=seed)
-    given: dict[tuple[int, int], Grade] = {
-        place: entry.grade for place, entry in zip(places, grades, strict=True)
-    }
+    given: dict[tuple[int, int], Grade] = {place: entry.grade for place, entry in zip(places, grades, strict=True)}
     return [
         [replace(score, grade=given.get((target, place))) for place, score in enumerate(scores)]
         for target, scores in enumerate(scored)
@@ -312,9 +310,7 @@ def _checked(
 ) -> Scored:
     chosen = [method_of(method) for method in plan.methods]
 
-    def make(
-        changed: ExplainableModel, shown: Features, words: Generation, drawn: int, names: Sequence[str]
-    ) -> Maps:
+    def make(changed: ExplainableModel, shown: Features, words: Generation, drawn: int, names: Sequence[str]) -> Maps:
         some = [entry for entry in chosen if entry.name in names]
         free = {name: baseline for name, baseline in BASELINES.items() if name in names}
         every = _all_maps(study, some, changed, shown, words, targets, plan, drawn, free)

@@ -111,7 +111,5 @@ def _possible(shares: Sequence[float], cells: int) -> list[float]:
     return list(dict.fromkeys(round(share * cells) / cells for share in shares))
 
 
-def _listed(
-    curves: PerturbationCurves, of: Callable[[PerturbationCurves], NDArray[np.float64]]
-) -> tuple[float, ...]:
+def _listed(curves: PerturbationCurves, of: Callable[[PerturbationCurves], NDArray[np.float64]]) -> tuple[float, ...]:
     return tuple(float(one) for one in of(curves))

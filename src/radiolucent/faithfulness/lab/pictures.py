@@ -66,9 +66,7 @@ def examples(
         for method, rank, score, words in some_of_film:
             picture = draw(case, score.code, score.values)
             drawn[method, rank, number] = Example(rank, score, words, picture)
-    return {
-        method: [drawn[method, rank, number] for rank, number, _, _ in some] for method, some in chosen.items()
-    }
+    return {method: [drawn[method, rank, number] for rank, number, _, _ in some] for method, some in chosen.items()}
 
 
 def _chosen(records: list[CaseRecord], method: str, shown: int) -> list[tuple[Rank, int, Score, str]]:

@@ -66,9 +66,7 @@ def _hits(comparison: Comparison) -> bytes:
     _bare(axes)
     _said(axes.set_xlabel(both(TEXTS["hits"])), 10)
     kinds = dict.fromkeys(row.claim for row in comparison.rows)
-    handles = [
-        axes.plot([], [], "o", color=COLOURS.get(kind, GREY), label=both(TEXTS[kind]))[0] for kind in kinds
-    ]
+    handles = [axes.plot([], [], "o", color=COLOURS.get(kind, GREY), label=both(TEXTS[kind]))[0] for kind in kinds]
     figure.legend(handles=handles, loc="lower center", ncols=len(kinds), frameon=False, prop=_sized(8.5))
     figure.tight_layout(rect=(0, 0.34 / figure.get_figheight(), 1, 1))
     return _png(figure)

@@ -79,9 +79,7 @@ def write_report(evaluation: Evaluation, folder: Path, *, command: str = "", emb
     return written
 
 
-def page(
-    evaluation: Evaluation, drawn: dict[str, bytes], *, command: str = "", embed: Embed | None = None
-) -> str:
+def page(evaluation: Evaluation, drawn: dict[str, bytes], *, command: str = "", embed: Embed | None = None) -> str:
     """The self-contained page: tables, plots, and each method's best and worst cases. It loads nothing.
 
     Parameters

@@ -401,9 +401,7 @@ class _Clock:
                     self._took.setdefault(stage, []).append(record.seconds.get(stage, 0.0))
         means = {stage: float(np.mean(seconds)) for stage, seconds in self._took.items()}
         left = sum(
-            means.get("", 0.0)
-            + one.perturb * means.get("perturbation", 0.0)
-            + one.check * means.get("sanity", 0.0)
+            means.get("", 0.0) + one.perturb * means.get("perturbation", 0.0) + one.check * means.get("sanity", 0.0)
             for one in self._left
         )
         self._now = replace(

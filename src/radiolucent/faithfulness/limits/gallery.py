@@ -126,9 +126,7 @@ def _shown(
     lesion = None if judged is None or kind == "alarm" else judged.lesion
     outlined = () if lesion is None else (code,)
     films = (film,) if before is None else (before, film)
-    pictures = tuple(
-        jpeg(picture_of(draw(each.record.plan, factors, edge), outlined)) for each in films
-    )
+    pictures = tuple(jpeg(picture_of(draw(each.record.plan, factors, edge), outlined)) for each in films)
     return Shown(
         kind, code, film.record.seed, lesion, pictures, tuple(each.record.report for each in films), film.record.plan
     )

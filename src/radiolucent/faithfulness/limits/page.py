@@ -176,7 +176,7 @@ def _table(rows: Sequence[Row]) -> str:
                 continue
             cells = zip(row_cells(row, "en"), row_cells(row, "zh"), strict=True)
             body += "<tr>" + "".join(
-                f'<td{" class=n" if number >= 5 else ""}>{_both(cell)}</td>' for number, cell in enumerate(cells)
+                f"<td{' class=n' if number >= 5 else ''}>{_both(cell)}</td>" for number, cell in enumerate(cells)
             )
         sections.append(
             f"<details><summary>{_both(HEADS[design])}: {_both(FACTORS[factor])}</summary>"
@@ -200,9 +200,7 @@ def _film(shown: Shown) -> str:
         f'<div>{images[0]}<figcaption><span class="tag">{_both(HEADS["as_it_was"])}</span><br>'
         f"{_both(HEADS['report'])}: “{escape(shown.reports[0])}”</figcaption></div>"
     )
-    after = (
-        f'<div>{images[1]}<figcaption><span class="tag">{_both(place)}</span><br>{caption}</figcaption></div>'
-    )
+    after = f'<div>{images[1]}<figcaption><span class="tag">{_both(place)}</span><br>{caption}</figcaption></div>'
     return f'<figure class="pair"><div class="two">{before}{after}</div></figure>'
 
 

@@ -18,7 +18,6 @@ class Plot:
     panels: tuple[Panel, ...]
 
 
-
 def plots_of(limits: Limits) -> list[Plot]:
     """Every factor that has rows: the sample's properties first, then the imposed conditions."""
     imposed = dict.fromkeys(row.factor for row in limits.rows if row.design == "paired")

@@ -70,9 +70,7 @@ SIDE_ADVICE: Words = (
 )
 
 
-def sentence(
-    main: Comparison, narrower: Sequence[Comparison], also: Sequence[Comparison], language: str
-) -> str:
+def sentence(main: Comparison, narrower: Sequence[Comparison], also: Sequence[Comparison], language: str) -> str:
     """The suggestion's text: measurement, where it is worst, what goes with it, what to do."""
     parts = [_paired(main, language) if main.design == "paired" else _sampled(main, language)]
     parts += [_narrower(comparison, language) for comparison in narrower]

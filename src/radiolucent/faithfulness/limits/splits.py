@@ -46,9 +46,7 @@ def row_conditions(units: Sequence[Unit], factor: str) -> list[tuple[Condition, 
 def tested_pairs(units: Sequence[Unit], factor: str) -> list[Pair]:
     """The comparisons of one factor: each group against the rest, each measure below a cut against the part above."""
     if factor in MEASURED:
-        return [
-            (Condition(factor, "below", cut), Condition(factor, "from", cut)) for cut in cuts_of(units, factor)
-        ]
+        return [(Condition(factor, "below", cut), Condition(factor, "from", cut)) for cut in cuts_of(units, factor)]
     levels = _occurring(units, factor)
     if factor in TOGETHER:
         return [(Condition(factor, "with", level), Condition(factor, "without", level)) for level in levels]

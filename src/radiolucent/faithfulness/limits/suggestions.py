@@ -72,9 +72,7 @@ def is_weakness(comparison: Comparison) -> bool:
     recall = comparison.outcome == "recall"
     bad = weak.count - weak.hits if recall else weak.hits
     clear = weak.high < others.rate if recall else weak.low > others.rate
-    return (
-        comparison.is_worse and comparison.adjusted < LEVEL and bad >= BAD and _gap(comparison) >= GAP and clear
-    )
+    return comparison.is_worse and comparison.adjusted < LEVEL and bad >= BAD and _gap(comparison) >= GAP and clear
 
 
 def _gap(comparison: Comparison) -> float:

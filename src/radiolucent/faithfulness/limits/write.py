@@ -20,8 +20,20 @@ from radiolucent.faithfulness.limits.summary import held_words, method_words, no
 from radiolucent.faithfulness.limits.types import Comparison, Limits, Row, Share
 
 CSV_COLUMNS = (
-    "films", "outcome", "finding", "factor", "level", "hits", "count", "rate", "low", "high", "usual", "difference",
-    "difference_low", "difference_high",
+    "films",
+    "outcome",
+    "finding",
+    "factor",
+    "level",
+    "hits",
+    "count",
+    "rate",
+    "low",
+    "high",
+    "usual",
+    "difference",
+    "difference_low",
+    "difference_high",
 )
 
 
@@ -95,8 +107,18 @@ def as_csv(rows: Sequence[Row]) -> str:
         level = " & ".join(f"{condition.relation} {condition.level}" for condition in row.conditions)
         writer.writerow(
             [
-                row.design, row.outcome, row.code, row.factor, level, share["hits"], share["count"], share["rate"],
-                share["low"], share["high"], int(row.usual), *(row.difference or ("", "", "")),
+                row.design,
+                row.outcome,
+                row.code,
+                row.factor,
+                level,
+                share["hits"],
+                share["count"],
+                share["rate"],
+                share["low"],
+                share["high"],
+                int(row.usual),
+                *(row.difference or ("", "", "")),
             ]
         )
     return stream.getvalue()
