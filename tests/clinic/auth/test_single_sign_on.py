@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 from clinic_door import Person
 from fastapi import FastAPI
-from joserfc import jwt
+from id_provider import KEY, TestProvider
 from joserfc.jwk import OctKey, RSAKey
 
 from radiolucent.clinic.api.app import make_app
@@ -26,76 +22,12 @@ from radiolucent.clinic.store.engine import Store
 
 ISSUER = "https://id.example.org"
 PUBLIC = "https://reading.example.org"
-KEY = RSAKey.generate_key(2048, {"kid": "one"})
 OTHER = RSAKey.generate_key(2048, {"kid": "one"})
-
-
-@dataclass
-class TestProvider:
-    """Keeps to OpenID Connect, except where a test bends it."""
-
-    __test__ = False
-    claims: dict[str, Any] = field(default_factory=dict)
-    drop: tuple[str, ...] = ()
-    key: Any = field(default_factory=lambda: KEY)
-    algorithm: str = "RS256"
-    configuration: dict[str, Any] = field(default_factory=dict)
-    away: bool = False
-    asked: dict[str, str] = field(default_factory=dict)
-    codes: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def authorize(self, address: str) -> dict[str, str]:
-        """What a browser brings back after the person agreed."""
-        self.asked = {name: value[0] for name, value in parse_qs(urlsplit(address).query).items()}
-        assert self.asked["response_type"] == "code" and self.asked["code_challenge_method"] == "S256"
-        code = hashlib.sha256(self.asked["state"].encode()).hexdigest()
-        self.codes[code] = dict(self.asked)
-        return {"code": code, "state": self.asked["state"], "iss": ISSUER}
-
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
-        """Its three addresses."""
-        if self.away:
-            raise httpx2.ConnectError("away", request=request)
-        if request.url.path.endswith("openid-configuration"):
-            told = {
-                "issuer": ISSUER,
-                "authorization_endpoint": f"{ISSUER}/authorize",
-                "token_endpoint": f"{ISSUER}/token",
-                "jwks_uri": f"{ISSUER}/keys",
-            }
-            return httpx2.Response(200, json=told | self.configuration)
-        if request.url.path == "/keys":
-            return httpx2.Response(200, json={"keys": [KEY.as_dict(private=False)]})
-        return self._token(request)
-
-    def _token(self, request: httpx2.Request) -> httpx2.Response:
-        given = {name: value[0] for name, value in parse_qs(request.content.decode()).items()}
-        assert request.headers["authorization"].startswith("Basic ")
-        asked = self.codes.pop(given["code"], None)
-        if asked is None:
-            return httpx2.Response(400, json={"error": "invalid_grant"})
-        digest = hashlib.sha256(given["code_verifier"].encode()).digest()
-        assert base64.urlsafe_b64encode(digest).decode().rstrip("=") == asked["code_challenge"]
-        assert given["redirect_uri"] == asked["redirect_uri"] == f"{PUBLIC}/api/v1/session/oidc/callback"
-        now = int(time.time())
-        claims = {
-            "iss": ISSUER,
-            "sub": "subject-1",
-            "aud": "radiolucent",
-            "exp": now + 300,
-            "iat": now,
-            "nonce": asked["nonce"],
-            "preferred_username": "li.wei",
-        } | self.claims
-        for name in self.drop:
-            del claims[name]
-        token = jwt.encode({"alg": self.algorithm, "kid": "one"}, claims, self.key, algorithms=[self.algorithm])
-        return httpx2.Response(200, json={"access_token": "a", "token_type": "Bearer", "id_token": token})
 
 
 @pytest.fixture
 def provider() -> TestProvider:
-    return TestProvider()
+    return TestProvider(ISSUER, PUBLIC)
 
 
 @pytest.fixture
@@ -142,8 +74,10 @@ def test_a_signature_asks_the_provider_for_the_password(site: FastAPI, provider:
     back = provider.authorize(left.headers["location"])
     assert provider.asked["prompt"] == "login" and provider.asked["max_age"] == "0"
     provider.claims = {"auth_time": int(time.time())}
-    who.client.get("/api/v1/session/oidc/callback", params=back, follow_redirects=False)
-    assert who("GET", "/session").json()["reauth_at"] is not None
+    came = who.client.get("/api/v1/session/oidc/callback", params=back, follow_redirects=False)
+    assert came.headers["location"] == "/#/signed-on/again", "a tab beside the one that waits for it"
+    session = who("GET", "/session").json()
+    assert session["reauth_at"] is not None and session["by_password"] is False
 
 
 def test_an_answer_is_good_once_and_for_the_browser_that_asked(site: FastAPI, provider: TestProvider) -> None:
@@ -223,6 +157,21 @@ def test_a_provider_that_is_not_what_it_says_is_not_used(
 ) -> None:
     provider.configuration = configuration
     assert browser(site).client.get("/api/v1/session/oidc").status_code == 503
+
+
+def test_somebody_at_a_browser_is_led_back_to_the_page_where_it_fails(site: FastAPI, provider: TestProvider) -> None:
+    who = browser(site)
+    who.client.headers["Accept"] = "text/html,application/xhtml+xml"
+    assert sign_on(who, provider, error="access_denied").headers["location"] == "/#/signed-on/refused"
+    assert who("GET", "/session").status_code == 401
+    provider.away = True
+    away = who.client.get("/api/v1/session/oidc", follow_redirects=False)
+    assert (away.status_code, away.headers["location"]) == (303, "/#/signed-on/away")
+
+
+def test_the_page_learns_whether_there_is_a_provider(site: FastAPI, make_store: Callable[..., Store]) -> None:
+    assert browser(site)("GET", "/session/ways").json() == {"single_sign_on": True}
+    assert browser(make_app(make_store(), public_url=PUBLIC))("GET", "/session/ways").json() == {"single_sign_on": False}
 
 
 def test_a_provider_that_is_away_is_a_clear_answer(site: FastAPI, provider: TestProvider) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
+import tarfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,8 @@ from radiolucent.clinic.audit.verify import verify
 from radiolucent.clinic.auth.accounts import add_user
 from radiolucent.clinic.auth.sessions import log_in
 from radiolucent.clinic.errors import KeysMismatch
-from radiolucent.clinic.ops.backup import PIECE, backup, restore
+from radiolucent.clinic.ops.backup import PIECE, PURPOSE, _Opened, _Sealed, backup, restore
+from radiolucent.clinic.ops.destinations import DestinationView, add_destination, destinations
 from radiolucent.clinic.service import cases, evidence, intake
 from radiolucent.clinic.service.erasure import erase_patient
 from radiolucent.clinic.settings import Settings
@@ -69,6 +74,44 @@ def test_everything_comes_back_equal(settings: Settings, tmp_path: Path, request
         assert session.scalars(select(Case.prior_case_id).where(Case.prior_case_id.is_not(None))).all() == [case_id]
     restored.dispose()
     store.dispose()
+
+
+def test_a_backup_made_before_a_column_came_is_restored_and_brought_up_to_date(
+    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The archive as the program of revision 0001 wrote it: its revision, and rows without the newer columns."""
+    store = open_store(settings)
+    add_destination(
+        store, ADMIN, DestinationView("pacs", "stow", "https://pacs.example.org", None, None, None, True, True)
+    )
+    backup(store, tmp_path / "new.rlb")
+    newer = ("calling_aet", "tls", "ca_pem", "sealed_token")
+    key = store.keys.derived(PURPOSE)
+    with ExitStack() as open_files:
+        old = open_files.enter_context((tmp_path / "new.rlb").open("rb"))
+        new = open_files.enter_context((tmp_path / "old.rlb").open("wb"))
+        sink = open_files.enter_context(_Sealed(new, key))
+        given = open_files.enter_context(tarfile.open(fileobj=_Opened(old, key), mode="r|"))
+        made = open_files.enter_context(tarfile.open(fileobj=sink, mode="w|"))
+        for member in given:
+            content = given.extractfile(member)
+            assert content is not None
+            lines = content.read()
+            if member.name == "about.json":
+                lines = json.dumps(json.loads(lines) | {"revision": "0001"}).encode()
+            if member.name == "rows/destinations.jsonl":
+                rows = [json.loads(line) for line in lines.splitlines()]
+                kept = [{name: value for name, value in row.items() if name not in newer} for row in rows]
+                lines = b"".join(json.dumps(row).encode() + b"\n" for row in kept)
+            member.size = len(lines)
+            made.addfile(member, io.BytesIO(lines))
+    store.dispose()
+    on_postgres = settings.database_url.startswith("postgresql")
+    there = elsewhere(settings, tmp_path, request.getfixturevalue("postgres").create() if on_postgres else "")
+    restore(tmp_path / "old.rlb", there, reason="test")
+    restored = open_store(there)
+    assert [one.url for one in destinations(restored, ADMIN)] == ["https://pacs.example.org"]
+    restored.dispose()
 
 
 def test_from_one_kind_of_database_into_the_other(

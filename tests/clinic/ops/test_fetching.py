@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from clinic_site import DOCTOR, VIEWER
 from sqlalchemy import select
 
 from radiolucent.clinic.audit.verify import entries, verify
-from radiolucent.clinic.errors import Conflict, Forbidden, NotFound
+from radiolucent.clinic.errors import Conflict, Forbidden, KeysMismatch, NotFound
 from radiolucent.clinic.jobs.queue import depth
 from radiolucent.clinic.jobs.worker import Worker
 from radiolucent.clinic.ops import pulling
@@ -25,9 +26,10 @@ from radiolucent.clinic.ops.destinations import (
 )
 from radiolucent.clinic.outbox.destination import PullFailed
 from radiolucent.clinic.outbox.pull import FoundStudy
+from radiolucent.clinic.service.exporting import as_destination
 from radiolucent.clinic.store.actor import Actor
 from radiolucent.clinic.store.engine import Store
-from radiolucent.clinic.store.tables import Case, Job
+from radiolucent.clinic.store.tables import Case, Destination, Job
 from radiolucent.errors import MalformedInput
 
 ADMIN = Actor("u-admin", "admin", "Ada")
@@ -112,6 +114,10 @@ def test_only_what_is_listed_and_only_by_study_or_day(make_store: Callable[..., 
         {"url": "https://pacs.example.org/?token=secret"},
         {"url": "https://pacs.example.org:99999/"},
         {"url": "https://pacs.example.org/", "verify_tls": False},
+        {"tls": True},  # said of C-STORE
+        {"calling_aet": "READING"},
+        {"ca_pem": "-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"},
+        {"ca_pem": "nothing\x00"},
         {"kind": "cstore"},
         {"kind": "cstore", "url": None, "host": "pacs", "port": None, "aet": "PACS"},
     ],
@@ -120,6 +126,37 @@ def test_only_what_is_listed_and_only_by_study_or_day(make_store: Callable[..., 
 def test_an_unsafe_destination_is_refused(wrong: dict[str, Any], make_store: Callable[..., Store]) -> None:
     with pytest.raises(MalformedInput):
         add_destination(make_store(), ADMIN, DestinationView(**{**vars(ARCHIVE), **wrong}))
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nbreak", "a\x00b", "令牌"])
+def test_a_token_that_is_none_is_refused(token: str, make_store: Callable[..., Store]) -> None:
+    with pytest.raises(MalformedInput):
+        add_destination(make_store(), ADMIN, ARCHIVE, token=token)
+
+
+def test_a_token_is_sealed_and_used_and_never_handed_out(store: Store) -> None:
+    secret = "s3cret.t0ken-of_the~site=="
+    made = add_destination(store, ADMIN, ARCHIVE, token=secret)
+    assert made.has_token and secret not in repr(made) and destinations(store, ADMIN) == [made]
+    with store.read() as session:
+        row = session.get_one(Destination, "archive")
+        assert row.sealed_token is not None and secret.encode() not in row.sealed_token
+        target = as_destination(store.keys, row)
+        assert target.token == secret and secret not in repr(target)
+        row.name = "elsewhere"  # a sealed token moved to another destination
+        with pytest.raises(KeysMismatch):
+            as_destination(store.keys, row)
+        session.rollback()
+
+
+def test_a_node_is_reached_over_tls_under_our_own_title(store: Store) -> None:
+    node = DestinationView("node", "cstore", None, "localhost", 11112, "PACS", True, True, "READING", True)
+    assert add_destination(store, ADMIN, node) == node
+    with store.read() as session:
+        target = as_destination(store.keys, session.get_one(Destination, "node"))
+    assert (target.calling_aet, target.aet, target.tls) == ("READING", "PACS", True)
+    with pytest.raises(MalformedInput):
+        add_destination(store, ADMIN, replace(node, name="other"), token="t")
 
 
 def test_destinations_are_an_administrators(store: Store) -> None:

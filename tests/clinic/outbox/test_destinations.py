@@ -368,12 +368,12 @@ def test_certificates_are_checked_against_the_name_and_not_the_address(certifica
             target = Destination("a", "stow", url=f"https://{host}:{port}/web", **options)
             return find(target, study_uid=STUDY, limits=PullLimits(timeout_s=10))
 
-        assert len(asking("localhost", ca_file=str(certificate))) == 1
+        assert len(asking("localhost", ca_pem=certificate.read_text())) == 1
         assert len(asking("localhost", verify_tls=False)) == 1
         with pytest.raises(PullFailed, match="certificate"):
             asking("localhost")
         with pytest.raises(PullFailed, match="certificate"):
-            asking("127.0.0.1", ca_file=str(certificate))
+            asking("127.0.0.1", ca_pem=certificate.read_text())
 
 
 def test_c_store_over_tls_checks_the_certificate(certificate: Path) -> None:
@@ -394,7 +394,7 @@ def test_c_store_over_tls_checks_the_certificate(certificate: Path) -> None:
     try:
         port = scp.socket.getsockname()[1] if hasattr(scp, "socket") else scp.server_address[1]
         trusted = Destination(
-            "node", "cstore", host="localhost", port=port, aet="NODE", tls=True, ca_file=str(certificate)
+            "node", "cstore", host="localhost", port=port, aet="NODE", tls=True, ca_pem=certificate.read_text()
         )
         assert send([made], trusted, timeout_s=10).sop_uids == (str(made.SOPInstanceUID),)
         with pytest.raises(SendFailed):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import clinic_door
 import pytest
-import uvicorn
 from argon2 import PasswordHasher
-from page_desk import SICK, Desk, Site
+from page_desk import SICK, Desk, Site, serving
 from playwright.sync_api import Browser, BrowserContext
 
 from radiolucent.clinic.api.app import make_app
@@ -30,16 +28,10 @@ from radiolucent.phantom.film import draw_case
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         store = open_store(Settings(data=folder / "data", keys=folder / "keys"))
-        server = uvicorn.Server(uvicorn.Config(make_app(store), port=0, log_config=None))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        served = Site(store, f"http://127.0.0.1:{port}")
+        served = Site(store, stack.enter_context(serving(make_app(store))))
         for login, name, role in (
             ("zhao", "Dr Zhao", "radiologist"),
             ("qian", "Dr Qian", "radiologist"),
@@ -51,9 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         served.drafted[SICK] = intake.new_case(store, SYSTEM, [film]).id
         Worker(store, handlers(store)).run(until_idle=True)
         yield served
-        server.should_exit = True
-        thread.join(20)
-        store.dispose()
+    store.dispose()
 
 
 @pytest.fixture

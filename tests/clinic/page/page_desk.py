@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+import uvicorn
 from playwright.sync_api import Page, Request
 
 from radiolucent.clinic.store.actor import Actor
@@ -13,6 +19,19 @@ SICK = 7  # seed of a phantom with three findings
 
 SHOWS = {"s": "dialog[open]", "t": ".save-state:is(.unsaved, .saving, .saved)"}
 """What a key brings up on a case: a loaded machine may take its time."""
+
+
+@contextmanager
+def serving(app: Any, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """An application behind real HTTP; gives its address."""
+    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://{host}:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(20)
 
 
 @dataclass

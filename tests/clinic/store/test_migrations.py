@@ -11,11 +11,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from radiolucent.clinic.outbox.destination import CALLING_AET
+from radiolucent.clinic.service.exporting import as_destination
 from radiolucent.clinic.settings import Settings
 from radiolucent.clinic.store.engine import Store, make_engine, open_store
 from radiolucent.clinic.store.migrate import current, downgrade, upgrade
-from radiolucent.clinic.store.tables import Base
+from radiolucent.clinic.store.tables import Base, Destination
 from radiolucent.errors import MalformedInput
+
+HEAD = "0002"
 
 
 @pytest.fixture
@@ -44,10 +48,27 @@ def test_several_start_at_once(bare_settings: Settings) -> None:
     with ThreadPoolExecutor(4) as pool:
         stores = list(pool.map(lambda _: open_store(bare_settings), range(4)))
     with stores[0].engine.connect() as connection:
-        assert current(connection) == "0001"
+        assert current(connection) == HEAD
     assert len({one.keys for one in stores}) == 1
     for one in stores:
         one.dispose()
+
+
+def test_destinations_of_an_older_database_stay_as_they_were(store: Store) -> None:
+    downgrade(store.engine, "0001")
+    with store.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO destinations (name, kind, url, verify_tls, enabled, created_at) "
+                "VALUES ('pacs', 'stow', 'https://pacs.example.org/dicom-web', TRUE, TRUE, '2026-11-24 08:00:00')"
+            )
+        )
+    upgrade(store.engine)
+    with store.read() as session:
+        row = session.get_one(Destination, "pacs")
+        target = as_destination(store.keys, row)
+    assert (target.url, target.verify_tls, target.enabled) == ("https://pacs.example.org/dicom-web", True, True)
+    assert (target.token, target.ca_pem, target.tls, target.calling_aet) == ("", "", False, CALLING_AET)
 
 
 def test_a_newer_database_is_left_alone(store: Store) -> None:

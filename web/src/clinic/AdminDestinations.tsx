@@ -4,11 +4,26 @@ import { useLoaded } from "./loaded";
 import type { Destination, Page } from "./model";
 import { useVoice } from "./words";
 
+const EMPTY = {
+  name: "",
+  kind: "stow" as "stow" | "cstore",
+  url: "",
+  host: "",
+  port: "104",
+  aet: "",
+  calling_aet: "",
+  tls: false,
+  verify_tls: true,
+  token: "",
+  ca_pem: "",
+};
+type TextField = "name" | "url" | "host" | "port" | "aet" | "calling_aet" | "token";
+
 export function Destinations() {
   const { t } = useVoice();
   const places = useLoaded<Page<Destination>>("/destinations");
-  const [fresh, setFresh] = useState({ name: "", kind: "stow" as "stow" | "cstore", url: "", host: "", port: "104", aet: "", verify_tls: true });
-  const text = (name: "name" | "url" | "host" | "port" | "aet", label: string, more: object = {}) => (
+  const [fresh, setFresh] = useState(EMPTY);
+  const text = (name: TextField, label: string, more: object = {}) => (
     <label>
       <span>{label}</span>
       <input required value={fresh[name]} autocomplete="off" {...more} onInput={(event) => setFresh({ ...fresh, [name]: event.currentTarget.value })} />
@@ -16,9 +31,14 @@ export function Destinations() {
   );
   const create = async (event: Event) => {
     event.preventDefault();
-    const { name, kind, url, host, port, aet, verify_tls } = fresh;
-    const where = kind === "stow" ? { url, verify_tls } : { host, port: Number(port), aet };
-    if (await places.run(write("POST", "/destinations", { name, kind, ...where }))) setFresh({ ...fresh, name: "", url: "", host: "", aet: "" });
+    const { name, kind, url, host, port, aet, verify_tls, tls } = fresh;
+    const given = (field: "token" | "ca_pem" | "calling_aet") => fresh[field].trim() || null;
+    const where =
+      kind === "stow"
+        ? { url, verify_tls, token: given("token") }
+        : { host, port: Number(port), aet, tls, calling_aet: given("calling_aet") };
+    const authority = kind === "stow" || tls ? { ca_pem: given("ca_pem") } : {};
+    if (await places.run(write("POST", "/destinations", { name, kind, ...where, ...authority }))) setFresh({ ...EMPTY, kind });
   };
   return (
     <>
@@ -45,7 +65,15 @@ export function Destinations() {
               <td>{each.name}</td>
               <td>{each.kind === "stow" ? "STOW-RS" : "C-STORE"}</td>
               <td>{each.url ?? `${each.aet}@${each.host}:${each.port}`}</td>
-              <td>{each.kind === "stow" ? (each.verify_tls ? t.verifyTls : "—") : "—"}</td>
+              <td>
+                {[
+                  each.kind === "stow" ? each.verify_tls && t.verifyTls : each.tls && t.useTls,
+                  each.ca_pem && t.ownCa,
+                  each.has_token && t.hasToken,
+                ]
+                  .filter(Boolean)
+                  .join(", ") || "—"}
+              </td>
               <td>
                 <button type="button" onClick={() => void places.run(write("DELETE", `/destinations/${each.name}`))}>
                   {t.delete}
@@ -73,13 +101,30 @@ export function Destinations() {
               <label class="check">
                 <input type="checkbox" checked={fresh.verify_tls} onChange={() => setFresh({ ...fresh, verify_tls: !fresh.verify_tls })} /> {t.verifyTls}
               </label>
+              {text("token", t.token, { type: "password", autocomplete: "new-password", placeholder: t.tokenHint, required: false })}
             </>
           ) : (
             <>
               {text("host", t.host)}
               {text("port", t.port, { inputMode: "numeric" })}
               {text("aet", t.aet, { maxLength: 16 })}
+              {text("calling_aet", t.callingAet, { maxLength: 16, placeholder: "RADIOLUCENT", required: false })}
+              <label class="check">
+                <input type="checkbox" checked={fresh.tls} onChange={() => setFresh({ ...fresh, tls: !fresh.tls })} /> {t.useTls}
+              </label>
             </>
+          )}
+          {(fresh.kind === "stow" || fresh.tls) && (
+            <label class="whole">
+              <span>{t.caPem}</span>
+              <textarea
+                rows={3}
+                spellcheck={false}
+                placeholder="-----BEGIN CERTIFICATE-----"
+                value={fresh.ca_pem}
+                onInput={(event) => setFresh({ ...fresh, ca_pem: event.currentTarget.value })}
+              />
+            </label>
           )}
           <button type="submit" class="primary">
             {t.create}

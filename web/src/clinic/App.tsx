@@ -68,7 +68,8 @@ export function App() {
 
   let page = null;
   if (session === undefined) page = <p class="waiting">{t.loading}</p>;
-  else if (session === null) page = <SignIn onEnter={enter} />;
+  else if (route.page === "signed-on" && route.outcome === "again") page = <p class="waiting">{t.ssoDone}</p>;
+  else if (session === null) page = <SignIn onEnter={enter} outcome={route.page === "signed-on" ? route.outcome : undefined} />;
   // Another person's session starts from a clean page: the user is part of the key.
   else if (route.page === "case") page = <CasePage key={`${session.user.id} ${route.id}`} id={route.id} session={session} />;
   else if (route.page === "admin" && session.user.role === "admin") page = <AdminPage key={session.user.id} tab={route.tab} />;

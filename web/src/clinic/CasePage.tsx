@@ -404,6 +404,7 @@ export function CasePage({ id, session }: { id: string; session: Session }) {
       </div>
       {signing && (
         <SignDialog
+          session={session}
           review={review}
           view={view}
           parts={text.parts}

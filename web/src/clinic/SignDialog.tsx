@@ -6,10 +6,12 @@ import { Banner } from "./Banner";
 import { Dialog } from "./Dialog";
 import type { CaseView, Notice, Session, TwoParts } from "./model";
 import type { Review } from "./review";
+import { SingleSignOn, useWayBack } from "./SignIn";
 import { useVoice } from "./words";
 
 interface Props {
   review: Review;
+  session: Session;
   view: CaseView;
   parts: TwoParts;
   passwordAt: { current: number }; // when the password was given last
@@ -18,7 +20,7 @@ interface Props {
   onSigned(): void;
 }
 
-export function SignDialog({ review, view, parts, passwordAt, patience, onClose, onSigned }: Props) {
+export function SignDialog({ review, session, view, parts, passwordAt, patience, onClose, onSigned }: Props) {
   const { language, t } = useVoice();
   const [password, setPassword] = useState("");
   const [ask, setAsk] = useState(Date.now() - passwordAt.current > patience - 10_000);
@@ -30,12 +32,22 @@ export function SignDialog({ review, view, parts, passwordAt, patience, onClose,
   const step = view.state === "reported" ? "reviewing" : null;
   const denied = view.findings.filter((each) => each.kind === "finding" && !each.must_rule && !each.ruling);
 
+  // Proved at the identity provider, in another tab; somebody else who came back from there does not sign here.
+  useWayBack(ask && !session.by_password, (now) => {
+    if (now.user.id !== session.user.id) return location.reload();
+    useToken(now.csrf);
+    if (!now.reauth_at) return;
+    const proved = new Date(now.reauth_at).getTime();
+    passwordAt.current = Math.max(passwordAt.current, proved);
+    if (Date.now() - proved < patience) setAsk(false);
+  });
+
   const submit = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
     setFault(null);
     try {
-      if (ask) {
+      if (ask && session.by_password) {
         useToken((await write<Session>("POST", "/session/reauth", { password })).csrf);
         passwordAt.current = Date.now();
       }
@@ -83,7 +95,12 @@ export function SignDialog({ review, view, parts, passwordAt, patience, onClose,
         ) : (
           <p class="attestation">{t.attestation}</p>
         )}
-        {ask && !blockers.length && (
+        {ask && !blockers.length && !session.by_password && (
+          <p>
+            {t.ssoSign} <SingleSignOn again />
+          </p>
+        )}
+        {ask && !blockers.length && session.by_password && (
           <label class="password">
             <span>{t.yourPassword}</span>
             <input
@@ -106,7 +123,7 @@ export function SignDialog({ review, view, parts, passwordAt, patience, onClose,
           <button type="button" class="plain" onClick={onClose} autofocus={blockers.length > 0}>
             {t.cancel}
           </button>
-          <button type="submit" class="primary" disabled={busy || blockers.length > 0} autofocus={!ask && !blockers.length}>
+          <button type="submit" class="primary" disabled={busy || blockers.length > 0 || (ask && !session.by_password)} autofocus={!ask && !blockers.length}>
             {t.attest}
           </button>
         </div>

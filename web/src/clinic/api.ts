@@ -68,6 +68,8 @@ export async function write<T>(method: string, path: string, body?: unknown, ver
   return (text ? JSON.parse(text) : null) as T;
 }
 
+export const SINGLE_SIGN_ON = `${BASE}/session/oidc`; // an address to go to, not one to ask
+
 // A name for one attempt, so that a repeated one is recognised; works without a secure context.
 export function freshKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -23,6 +23,7 @@ export interface User {
 
 export interface Session {
   user: User;
+  by_password: boolean; // false: the identity provider is asked for it
   csrf: string;
   idle_seconds: number;
   mode: "research" | "clinical";
@@ -281,6 +282,10 @@ export interface Destination {
   aet: string | null;
   verify_tls: boolean;
   enabled: boolean;
+  calling_aet: string | null;
+  tls: boolean;
+  ca_pem: string | null;
+  has_token: boolean;
 }
 
 export interface CriticalEntry extends Words {

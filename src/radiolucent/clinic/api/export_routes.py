@@ -84,7 +84,8 @@ def known(caller: SignedIn, store: TheStore) -> Response:
 )
 def add(body: DestinationBody, caller: SignedIn, store: TheStore) -> Response:
     """Add a destination: https beyond this machine, its certificate checked."""
-    return answer(add_destination(store, caller.actor, DestinationView(**body.model_dump())), 201)
+    wanted = DestinationView(**body.model_dump(exclude={"token"}))
+    return answer(add_destination(store, caller.actor, wanted, token=body.token), 201)
 
 
 @routes.delete(

@@ -42,6 +42,7 @@ class Rule:
 POLICY: Mapping[str, Rule] = {
     # session
     "logIn": Rule("open"),
+    "readWaysIn": Rule("open", quiet=True),
     "logInBySingleSignOn": Rule("open"),
     "finishSingleSignOn": Rule("open"),
     "readSession": Rule("signed in", quiet=True),

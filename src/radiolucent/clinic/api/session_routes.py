@@ -10,10 +10,10 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from radiolucent.clinic.api.answers import answer
 from radiolucent.clinic.api.caller import COOKIE, InSession, SignedIn, TheStore, address_of
 from radiolucent.clinic.api.problems import Refusal, documented
-from radiolucent.clinic.api.shapes import LogIn, PasswordAgain, PasswordChange, SessionAnswer, SessionUser
+from radiolucent.clinic.api.shapes import LogIn, PasswordAgain, PasswordChange, SessionAnswer, SessionUser, WaysIn
 from radiolucent.clinic.auth import oidc
 from radiolucent.clinic.auth.accounts import change_own_password
-from radiolucent.clinic.auth.sessions import Present, confirm_password, enter, log_in, log_out
+from radiolucent.clinic.auth.sessions import NotLoggedIn, Present, confirm_password, enter, log_in, log_out
 from radiolucent.clinic.service.signing import ATTESTATION
 from radiolucent.clinic.settings import Settings
 
@@ -32,13 +32,13 @@ def start(request: Request, body: LogIn, store: TheStore) -> Response:
     """Log in. The cookie `rl_session` carries the session, `csrf` goes into `X-CSRF-Token`. The failure is the same
     for an unknown login, a wrong password, and an account that is closed or locked for a while."""
     cookie, who = log_in(store, body.login, body.password, address_of(request))
-    return _with_cookie(request, JSONResponse(session_json(store.settings, who)), cookie)
+    return _with_cookie(request, JSONResponse(session_json(request, store.settings, who)), cookie)
 
 
 @routes.get("/session", operation_id="readSession", response_model=SessionAnswer)
-def read(who: InSession, store: TheStore) -> Response:
+def read(request: Request, who: InSession, store: TheStore) -> Response:
     """The session as it stands; asking keeps it no longer."""
-    return JSONResponse(session_json(store.settings, who))
+    return JSONResponse(session_json(request, store.settings, who))
 
 
 @routes.delete("/session", operation_id="logOut", status_code=204, response_class=Response)
@@ -60,7 +60,7 @@ def end(request: Request, who: InSession, store: TheStore) -> Response:
 def confirm(request: Request, body: PasswordAgain, who: InSession, store: TheStore) -> Response:
     """The password once more, before a signature; the session goes on under a fresh cookie."""
     cookie, renewed = confirm_password(store, who, body.password, address_of(request))
-    return _with_cookie(request, JSONResponse(session_json(store.settings, renewed)), cookie)
+    return _with_cookie(request, JSONResponse(session_json(request, store.settings, renewed)), cookie)
 
 
 @routes.get("/me", operation_id="readMe", response_model=SessionUser)
@@ -81,7 +81,13 @@ def change(request: Request, body: PasswordChange, who: InSession, store: TheSto
     """Another password: every session of the account ends, and this one begins anew under a fresh cookie."""
     change_own_password(store, who.actor, body.old, body.new)
     cookie, renewed = enter(store, who.actor.user_id, "password", address_of(request), reauth_at=store.now())
-    return _with_cookie(request, JSONResponse(session_json(store.settings, renewed)), cookie)
+    return _with_cookie(request, JSONResponse(session_json(request, store.settings, renewed)), cookie)
+
+
+@routes.get("/session/ways", operation_id="readWaysIn", response_model=WaysIn)
+def ways(request: Request) -> Response:
+    """How people come in here: what the sign-in page offers."""
+    return JSONResponse({"single_sign_on": request.app.state.provider is not None})
 
 
 @routes.get(
@@ -97,8 +103,13 @@ def go_to_provider(
     again: Annotated[bool, Query(description="Ask for the password there once more, as before a signature.")] = False,
 ) -> Response:
     """To the site's identity provider: authorization code with PKCE, state and nonce."""
-    provider = _provider(request)
-    address, kept = oidc.begin(store, provider, redirect_uri=_callback(request), again=again)
+    try:
+        provider = _provider(request)
+        address, kept = oidc.begin(store, provider, redirect_uri=_callback(request), again=again)
+    except (Refusal, oidc.ProviderAway):
+        if _at_a_browser(request):
+            return RedirectResponse("/#/signed-on/away", 303)
+        raise
     response = RedirectResponse(address, 303)
     response.set_cookie(
         SIGN_ON,
@@ -120,21 +131,27 @@ def go_to_provider(
     responses=documented("not-logged-in", "not-set-up", "unavailable"),
 )
 def back_from_provider(request: Request, store: TheStore) -> Response:
-    """Back from the identity provider; ends at the page."""
+    """Back from the identity provider; ends at the page, which says so to somebody who was already at work there."""
     kept = request.cookies.get(SIGN_ON, "")
-    user_id, proved = oidc.finish(
-        store, _provider(request), kept, dict(request.query_params), redirect_uri=_callback(request)
-    )
-    cookie, _ = enter(store, user_id, "oidc", address_of(request), reauth_at=proved)
-    response = _with_cookie(request, RedirectResponse("/", 303), cookie)
+    try:
+        arrival = oidc.finish(
+            store, _provider(request), kept, dict(request.query_params), redirect_uri=_callback(request)
+        )
+        cookie, _ = enter(store, arrival.user_id, "oidc", address_of(request), reauth_at=arrival.proved)
+    except (NotLoggedIn, oidc.ProviderAway) as error:
+        if _at_a_browser(request):
+            return RedirectResponse(f"/#/signed-on/{'refused' if isinstance(error, NotLoggedIn) else 'away'}", 303)
+        raise
+    response = _with_cookie(request, RedirectResponse("/#/signed-on/again" if arrival.again else "/", 303), cookie)
     response.delete_cookie(SIGN_ON, path=SIGN_ON_PATH, httponly=True, samesite="lax", secure=_secure(request))
     return response
 
 
-def session_json(settings: Settings, who: Present) -> dict[str, Any]:
+def session_json(request: Request, settings: Settings, who: Present) -> dict[str, Any]:
     """The session as the page wants it."""
     return {
         "user": {"id": who.actor.user_id, "login": who.login, "name": who.actor.name, "role": who.actor.role},
+        "by_password": who.by_password,
         "csrf": who.csrf,
         "idle_seconds": settings.session_idle_minutes * 60,
         "reauth_seconds": settings.reauth_minutes * 60,
@@ -144,7 +161,7 @@ def session_json(settings: Settings, who: Present) -> dict[str, Any]:
         "language": settings.language,
         "demo": settings.model == "demo",
         "model": settings.model,
-        "single_sign_on": bool(settings.oidc_issuer),
+        "single_sign_on": request.app.state.provider is not None,
         "attestation": {"en": ATTESTATION[0], "zh": ATTESTATION[1]},
     }
 
@@ -153,6 +170,11 @@ def _with_cookie(request: Request, response: Response, cookie: str) -> Response:
     """Ends with the browser; the server's own time-outs are shorter."""
     response.set_cookie(COOKIE, cookie, path="/", httponly=True, samesite="strict", secure=_secure(request))
     return response
+
+
+def _at_a_browser(request: Request) -> bool:
+    """Whether a person would look at the answer as a page."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def _secure(request: Request) -> bool:

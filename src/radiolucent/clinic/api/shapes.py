@@ -74,6 +74,7 @@ class SessionAnswer(Answer):
             "examples": [
                 {
                     "user": {"id": "0f" * 16, "login": "li.wei", "name": "李伟", "role": "radiologist"},
+                    "by_password": True,
                     "csrf": "q0v…",
                     "idle_seconds": 1200,
                     "reauth_seconds": 300,
@@ -90,6 +91,7 @@ class SessionAnswer(Answer):
         }
     }
     user: SessionUser
+    by_password: bool = Field(description="False: the site's identity provider is asked for the password.")
     csrf: str = Field(description="Goes back in the header X-CSRF-Token with every request that changes something.")
     idle_seconds: int = Field(description="After so long without a request the session ends.")
     reauth_seconds: int = Field(description="For so long after the password was given no other is asked for to sign.")
@@ -101,6 +103,12 @@ class SessionAnswer(Answer):
     model: str
     single_sign_on: bool
     attestation: dict[str, str]
+
+
+class WaysIn(Answer):
+    """How people come in, beside login and password."""
+
+    single_sign_on: bool = Field(description="Whether the site's identity provider is set up.")
 
 
 class NewUser(Body):
@@ -307,6 +315,16 @@ class DestinationBody(Body):
     aet: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[0-9A-Za-z_. -]+$")] | None = None
     verify_tls: bool = True
     enabled: bool = True
+    calling_aet: (
+        Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[0-9A-Za-z_. -]+$")] | None
+    ) = Field(default=None, description="Our own AE title at a C-STORE destination.")
+    tls: bool = Field(default=False, description="C-STORE over TLS.")
+    ca_pem: Annotated[str, StringConstraints(max_length=20_000, pattern=CLEAN)] | None = Field(
+        default=None, description="The site's own certificate authority (PEM), beside the system's."
+    )
+    token: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[A-Za-z0-9._~+/-]+=*$")] | None = Field(
+        default=None, description="Bearer token of a DICOMweb server; kept sealed, never handed out."
+    )
 
 
 class PullBody(Body):

@@ -63,6 +63,23 @@ class Provider:
     transport: Any = None
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """Somebody came back from the provider.
+
+    Parameters
+    ----------
+    proved
+        When they last gave the password there; None where the provider does not tell.
+    again
+        They were asked for it once more, from a page at which they are at work.
+    """
+
+    user_id: str
+    proved: datetime | None
+    again: bool
+
+
 def provider_of(settings: Settings) -> Provider | None:
     """The provider that the settings name; None where none."""
     if not settings.oidc_issuer or not settings.oidc_client_id:
@@ -93,15 +110,18 @@ def begin(store: Store, provider: Provider, *, redirect_uri: str, again: bool = 
             nonce=nonce,
             **({"prompt": "login", "max_age": "0"} if again else {}),
         )
-    kept = {"state": state, "nonce": nonce, "verifier": verifier, "until": int(time.time()) + PATIENCE_S}
+    kept = {
+        "again": again,
+        "state": state,
+        "nonce": nonce,
+        "verifier": verifier,
+        "until": int(time.time()) + PATIENCE_S,
+    }
     return address, base64.urlsafe_b64encode(seal_json(store.keys.derived(_PURPOSE), kept, _CONTEXT)).decode("ascii")
 
 
-def finish(
-    store: Store, provider: Provider, kept: str, answer: Mapping[str, str], *, redirect_uri: str
-) -> tuple[str, datetime | None]:
-    """The id of the account that came back from the provider, and when the person last gave the password there; None
-    where the provider does not tell.
+def finish(store: Store, provider: Provider, kept: str, answer: Mapping[str, str], *, redirect_uri: str) -> Arrival:
+    """Who came back from the provider.
 
     Raises
     ------
@@ -120,7 +140,7 @@ def finish(
     claims = _claims(provider, told, answer["code"], mine, redirect_uri)
     at = claims.get("auth_time")
     proved = datetime.fromtimestamp(at, UTC) if isinstance(at, int) and 0 < at <= time.time() + LEEWAY_S else None
-    return _account(store, provider, claims), proved
+    return Arrival(_account(store, provider, claims), proved, bool(mine["again"]))
 
 
 def _claims(

@@ -59,6 +59,8 @@ class Present:
         Has to come back in the header ``X-CSRF-Token`` with everything that changes something.
     reauth_at
         When the password was last given.
+    by_password
+        False: the site's identity provider knows the password, and is asked for it before a signature.
     """
 
     digest: str
@@ -67,6 +69,7 @@ class Present:
     csrf: str
     reauth_at: datetime | None
     expires_at: datetime
+    by_password: bool
 
 
 def log_in(store: Store, login: str, password: str, address: str) -> tuple[str, Present]:
@@ -281,4 +284,5 @@ def _renewed(store: Store, session: Session, user: User, who: Present) -> tuple[
 
 
 def _present(row: LoginSession, user: User) -> Present:
-    return Present(row.digest, actor_of(user), user.login, row.csrf, row.reauth_at, row.expires_at)
+    by_password = user.password_hash is not None
+    return Present(row.digest, actor_of(user), user.login, row.csrf, row.reauth_at, row.expires_at, by_password)

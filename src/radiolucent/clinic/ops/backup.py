@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select
+from sqlalchemy import Column, Connection, MetaData, Row, Table, func, insert, inspect, select
 
 from radiolucent.clinic.audit.chain import check
 from radiolucent.clinic.audit.checkpoint import checkpoint_path
@@ -249,8 +249,12 @@ def _prepare(engine: Any, about: dict[str, Any]) -> None:
 
 
 def _insert(engine: Any, table: Table, content: IO[bytes]) -> int:
-    """Foreign keys that point within a table (a case's prior) are set once all its rows stand."""
+    """Foreign keys that point within a table (a case's prior) are set once all its rows stand. The database is at the
+    backup's revision, which may lack columns that the tables have by now."""
     own = [column.name for column in table.columns for key in column.foreign_keys if key.column.table is table]
+    there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+    kept = (Column(column.name, column.type) for column in table.columns if column.name in there)
+    table = Table(table.name, MetaData(), *kept)
     count = 0
     later: list[tuple[Any, dict[str, Any]]] = []
     with engine.begin() as connection:

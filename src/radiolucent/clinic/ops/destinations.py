@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from radiolucent.clinic.audit.trail import note
 from radiolucent.clinic.errors import Conflict, NotFound
 from radiolucent.clinic.service.access import permit
+from radiolucent.clinic.service.exporting import as_destination, sealed_token
 from radiolucent.clinic.store.actor import Actor
 from radiolucent.clinic.store.columns import refuse_unclean
 from radiolucent.clinic.store.engine import Store
@@ -19,7 +20,19 @@ from radiolucent.errors import MalformedInput
 
 @dataclass(frozen=True)
 class DestinationView:
-    """A destination; ``url`` of DICOMweb, or ``host``, ``port`` and ``aet`` of a C-STORE peer."""
+    """A destination; ``url`` of DICOMweb, or ``host``, ``port`` and ``aet`` of a C-STORE peer.
+
+    Parameters
+    ----------
+    calling_aet
+        Our own AE title there; None: RADIOLUCENT.
+    tls
+        C-STORE over TLS.
+    ca_pem
+        The site's own certificate authority, beside the system's.
+    has_token
+        A Bearer token is kept for it; it is never handed out again.
+    """
 
     name: str
     kind: str
@@ -29,6 +42,10 @@ class DestinationView:
     aet: str | None
     verify_tls: bool
     enabled: bool
+    calling_aet: str | None = None
+    tls: bool = False
+    ca_pem: str | None = None
+    has_token: bool = False
 
 
 def destinations(store: Store, actor: Actor) -> list[DestinationView]:
@@ -38,8 +55,15 @@ def destinations(store: Store, actor: Actor) -> list[DestinationView]:
         return [_view(row) for row in session.scalars(select(Destination).order_by(Destination.name))]
 
 
-def add_destination(store: Store, actor: Actor, wanted: DestinationView) -> DestinationView:
+def add_destination(
+    store: Store, actor: Actor, wanted: DestinationView, *, token: str | None = None
+) -> DestinationView:
     """Add one.
+
+    Parameters
+    ----------
+    token
+        Sent as a Bearer token to a DICOMweb server; sealed where it is kept.
 
     Raises
     ------
@@ -49,12 +73,16 @@ def add_destination(store: Store, actor: Actor, wanted: DestinationView) -> Dest
         Where the name is taken.
     """
     permit(actor, "administer")
-    refuse_unclean([wanted.name, wanted.url, wanted.host, wanted.aet], "The destination")
+    refuse_unclean([*vars(wanted).values(), token], "The destination")
+    wanted = replace(wanted, has_token=bool(token))
     _check(wanted)
+    row = Destination(**{name: value for name, value in vars(wanted).items() if name != "has_token"})
+    row.created_at, row.sealed_token = store.now(), sealed_token(store.keys, wanted.name, token)
+    as_destination(store.keys, row)  # what the outbox refuses of it is refused here
     with store.begin() as session:
         if session.get(Destination, wanted.name) is not None:
             raise Conflict("This name is taken; remove the destination first. / 名称已被使用。")
-        session.add(Destination(**vars(wanted), created_at=store.now()))
+        session.add(row)
         note(store, session, actor, "destination.added", "destination", wanted.name, kind=wanted.kind)
     return wanted
 
@@ -80,7 +108,11 @@ def _check(wanted: DestinationView) -> None:
     if wanted.kind == "cstore":
         if wanted.url is not None or not (wanted.host and wanted.port and wanted.aet):
             raise MalformedInput("A C-STORE destination has host, port and aet, and no url.")
+        if wanted.has_token or (wanted.ca_pem and not wanted.tls):
+            raise MalformedInput("A C-STORE destination takes no token, and an authority only with TLS.")
         return
+    if wanted.tls or wanted.calling_aet:
+        raise MalformedInput("TLS and our AE title are said of a C-STORE destination; DICOMweb goes by its url.")
     if wanted.host or wanted.port or wanted.aet or not wanted.url:
         raise MalformedInput("A DICOMweb destination has a url, and neither host, port nor aet.")
     try:
@@ -97,4 +129,5 @@ def _check(wanted: DestinationView) -> None:
 
 
 def _view(row: Destination) -> DestinationView:
-    return DestinationView(row.name, row.kind, row.url, row.host, row.port, row.aet, row.verify_tls, row.enabled)
+    shown = {one.name: getattr(row, one.name) for one in fields(DestinationView) if one.name != "has_token"}
+    return DestinationView(**shown, has_token=row.sealed_token is not None)

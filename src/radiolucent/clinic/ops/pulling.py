@@ -97,7 +97,7 @@ def _archive(store: Store, name: str) -> outbox.Destination:
         row = session.get(Destination, name)
         if row is None or not row.enabled:
             raise NotFound("The DICOMweb server was taken off the list meanwhile. / 来源已被移除。")
-        return as_destination(row)
+        return as_destination(store.keys, row)
 
 
 @contextmanager

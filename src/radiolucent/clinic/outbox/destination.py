@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -15,7 +16,10 @@ from pydicom.dataset import Dataset
 from radiolucent.clinic.outbox.envelope import is_demo
 from radiolucent.errors import MalformedInput, RadiolucentError
 
+CALLING_AET = "RADIOLUCENT"
 _AE_TITLE = re.compile(r"[!-\[\]-~ ]{1,16}")  # PS3.5: printable ASCII without the backslash
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]*=*")
 
 
 class DestinationRefused(RadiolucentError):
@@ -40,8 +44,8 @@ class Destination:
         ``stow``: ``url`` is the DICOMweb root (``https://pacs.example/dicom-web``); ``cstore``: host, port and aet.
     verify_tls
         Certificates are checked. It can be turned off for a loopback address only.
-    ca_file
-        Certificates to trust beside the system's; empty: the system's alone.
+    ca_pem
+        Certificates (PEM) to trust beside the system's; empty: the system's alone.
     token
         Sent as a Bearer token, over TLS or to a loopback address only.
     tls
@@ -54,11 +58,11 @@ class Destination:
     host: str = ""
     port: int = 0
     aet: str = ""
-    calling_aet: str = "RADIOLUCENT"
+    calling_aet: str = CALLING_AET
     verify_tls: bool = True
     tls: bool = False
-    ca_file: str = ""
-    token: str = ""
+    ca_pem: str = ""
+    token: str = field(default="", repr=False)
     enabled: bool = True
 
     def __post_init__(self) -> None:
@@ -72,6 +76,13 @@ class Destination:
                     raise MalformedInput(f"{title!r} is no AE title: 1 to 16 printable ASCII characters.")
         else:
             raise MalformedInput(f"Destination {self.name!r} is of kind {self.kind!r}; use 'stow' or 'cstore'.")
+        if not _TOKEN.fullmatch(self.token):
+            raise MalformedInput("This is no Bearer token: letters, digits and -._~+/= only (RFC 6750).")
+        if self.ca_pem:
+            try:
+                ssl.create_default_context().load_verify_locations(cadata=self.ca_pem)
+            except (ssl.SSLError, ValueError) as error:
+                raise MalformedInput("The certificate authority is no PEM certificate.") from error
 
 
 def checked_url(url: str) -> str:
@@ -140,8 +151,9 @@ def admitted(datasets: Sequence[Dataset], destination: Destination) -> tuple[str
             )
         if not destination.verify_tls:
             raise DestinationRefused(
-                "Certificates have to be checked for a destination on another machine; give its CA file instead. / "
-                "发送到其他机器时必须校验证书，请提供CA文件。"
+                "Certificates have to be checked for a destination on another machine; give its certificate "
+                "authority instead. / "
+                "发送到其他机器时必须校验证书，请提供其证书颁发机构。"
             )
         if destination.token and not secure:
             raise DestinationRefused("A token is not sent without TLS. / 未使用TLS，不发送令牌。")

@@ -36,10 +36,10 @@ def connection(destination: Destination, addresses: Sequence[str], timeout_s: fl
 
 
 def tls_context(destination: Destination) -> ssl.SSLContext:
-    """Certificates of the system, and of the destination's CA file."""
+    """Certificates of the system, and of the destination's own authority."""
     context = ssl.create_default_context()
-    if destination.ca_file:
-        context.load_verify_locations(cafile=destination.ca_file)
+    if destination.ca_pem:
+        context.load_verify_locations(cadata=destination.ca_pem)
     if not destination.verify_tls:  # admitted for loopback alone
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -32,7 +32,9 @@ from radiolucent.clinic.store.actor import SYSTEM, Actor
 from radiolucent.clinic.store.columns import new_id
 from radiolucent.clinic.store.engine import Store
 from radiolucent.clinic.store.files import files_of, get_file, put_file
+from radiolucent.clinic.store.keys import Keys
 from radiolucent.clinic.store.patients import case_key
+from radiolucent.clinic.store.sealed import seal, unseal
 from radiolucent.clinic.store.tables import Case, Destination, Export, StoredFile
 
 KIND = "send"
@@ -86,7 +88,7 @@ def export(
         case = seen(session, case_id)
         edition = _edition(store, session, case)
         known = _made(session, case_id, edition)
-        to = None if destination is None else _destination(session, destination)
+        to = None if destination is None else _destination(store, session, destination)
         kept = _read(store, session, case, known)
     made = None if known and not options else _objects(store, case_id, options)
     if to is not None:
@@ -167,7 +169,7 @@ def send_handler() -> Handler:
         assert job.case_id is not None
         with given.read() as session:
             case = seen(session, job.case_id)
-            to = _destination(session, str(job.payload["destination"]))
+            to = _destination(given, session, str(job.payload["destination"]))
             made = _read(given, session, case, _queued(session, job))
         tell("sending", 0.1)
         send(made, to)
@@ -279,15 +281,21 @@ def _read(store: Store, session: Session, case: Case, rows: Sequence[Export]) ->
     return [dcmread(BytesIO(get_file(store, file, key))) for file in files]
 
 
-def _destination(session: Session, name: str) -> outbox.Destination:
+def _destination(store: Store, session: Session, name: str) -> outbox.Destination:
     row = session.get(Destination, name)
     if row is None or not row.enabled:
         raise NotFound("There is no such destination, or it is switched off. / 无此目的地或已停用。")
-    return as_destination(row)
+    return as_destination(store.keys, row)
 
 
-def as_destination(row: Destination) -> outbox.Destination:
+def sealed_token(keys: Keys, name: str, token: str | None) -> bytes | None:
+    """A destination's token as it is kept."""
+    return seal(keys.master, token.encode(), f"token {name}") if token else None
+
+
+def as_destination(keys: Keys, row: Destination) -> outbox.Destination:
     """A listed destination as the outbox takes it."""
+    sealed = row.sealed_token
     return outbox.Destination(
         name=row.name,
         kind="stow" if row.kind == "stow" else "cstore",
@@ -296,6 +304,10 @@ def as_destination(row: Destination) -> outbox.Destination:
         port=row.port or 0,
         aet=row.aet or "",
         verify_tls=row.verify_tls,
+        tls=row.tls or False,
+        ca_pem=row.ca_pem or "",
+        token="" if sealed is None else unseal(keys.master, sealed, f"token {row.name}").decode(),
+        calling_aet=row.calling_aet or outbox.CALLING_AET,
     )
 
 

@@ -354,6 +354,10 @@ class Destination(Base):
     verify_tls: Mapped[bool] = mapped_column(default=True)
     enabled: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
+    calling_aet: Mapped[str | None]
+    tls: Mapped[bool] = mapped_column(default=False)
+    ca_pem: Mapped[str | None]
+    sealed_token: Mapped[bytes | None]
 
 
 class Switch(Base):
