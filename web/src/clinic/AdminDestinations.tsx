@@ -50,7 +50,7 @@ export function Destinations() {
       <table>
         <thead>
           <tr>
-            <th>{t.name}</th>
+            <th>{t.destinationName}</th>
             <th>{t.kind}</th>
             <th>{t.url}</th>
             <th>TLS</th>
@@ -87,7 +87,7 @@ export function Destinations() {
       <form class="card" onSubmit={(event) => void create(event)}>
         <h3>{t.newDestination}</h3>
         <div class="fields">
-          {text("name", t.name, { pattern: "[a-z0-9][a-z0-9_\\-]{0,39}", placeholder: "pacs" })}
+          {text("name", t.destinationName, { pattern: "[a-z0-9][a-z0-9_\\-]{0,39}", placeholder: "pacs" })}
           <label>
             <span>{t.kind}</span>
             <select value={fresh.kind} onChange={(event) => setFresh({ ...fresh, kind: event.currentTarget.value as "stow" })}>
@@ -158,7 +158,7 @@ function Pull({ places }: { places: Destination[] }) {
       <div class="fields">
         <label>
           <span>{t.destination}</span>
-          <select value={source} onChange={(event) => setSource(event.currentTarget.value)}>
+          <select value={source || places[0]!.name} onChange={(event) => setSource(event.currentTarget.value)}>
             {places.map((each) => (
               <option key={each.name} value={each.name}>
                 {each.name}

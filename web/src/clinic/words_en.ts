@@ -353,6 +353,7 @@ export const en = {
   roleService: "Service",
   passwordHint: "At least 12 characters",
   newDestination: "New destination",
+  destinationName: "Name",
   host: "Host",
   port: "Port",
   aet: "AE title",

@@ -339,6 +339,7 @@ export const zh: Say = {
   roleService: "服务",
   passwordHint: "至少 12 个字符",
   newDestination: "新目的地",
+  destinationName: "名称",
   host: "主机",
   port: "端口",
   aet: "AE 标题",
