@@ -79,7 +79,7 @@ def test_a_doctor_comes_in_and_signs_without_a_password_here(hospital: Hospital,
 
 def test_what_went_wrong_there_is_said_at_the_sign_in_page(hospital: Hospital) -> None:
     page = hospital.desk.page
-    hospital.provider.claims["preferred_username"] = "stranger"
+    hospital.provider.claims |= {"preferred_username": "stranger", "sub": "subject-2"}
     page.goto(hospital.desk.site.address)
     page.get_by_role("link", name="hospital account").click()
     page.locator(".fault").wait_for()
