@@ -171,7 +171,9 @@ def test_somebody_at_a_browser_is_led_back_to_the_page_where_it_fails(site: Fast
 
 def test_the_page_learns_whether_there_is_a_provider(site: FastAPI, make_store: Callable[..., Store]) -> None:
     assert browser(site)("GET", "/session/ways").json() == {"single_sign_on": True}
-    assert browser(make_app(make_store(), public_url=PUBLIC))("GET", "/session/ways").json() == {"single_sign_on": False}
+    assert browser(make_app(make_store(), public_url=PUBLIC))("GET", "/session/ways").json() == {
+        "single_sign_on": False
+    }
 
 
 def test_a_provider_that_is_away_is_a_clear_answer(site: FastAPI, provider: TestProvider) -> None:

@@ -114,6 +114,20 @@ def test_side_that_nobody_verified_is_marked_and_confirmed(desk_of: Sign, site: 
     assert {"R", "L"} <= written and not {"R?", "L?"} & written
 
 
+def test_the_prior_film_beside_it_carries_its_own_sides(desk_of: Sign, site: Site) -> None:
+    first = clinic_site.drafted_case(site.store, NORMAL, patient_id="P-prior", side=None)
+    case = clinic_site.drafted_case(site.store, NORMAL, patient_id="P-prior", side="left")
+    desk = desk_of()
+    desk.page.add_init_script(RECORD_TEXT)
+    desk.page.reload()
+    desk.page.wait_for_selector(".top .me")
+    desk.open(case.id)
+    assert {"R", "L"} <= set(desk.page.evaluate("window.written"))
+    desk.press("p")
+    desk.page.wait_for_function("window.written.includes('R?') && window.written.includes('L?')")
+    assert any(f"/cases/{first.id}/frames/0/pixels" in each for each in desk.requests)
+
+
 def test_text_is_saved_within_two_seconds(desk_of: Sign, site: Site) -> None:
     case = clinic_site.opened_case(site.store)
     desk = desk_of("zhao")

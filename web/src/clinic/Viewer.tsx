@@ -285,7 +285,7 @@ export function Viewer(props: Props) {
         {beside === "prior" && prior && (
           <Pane
             {...pane}
-            facts={priorFilm ? { ...frame, rows: priorFilm.height, cols: priorFilm.width, patient_right: null, side_source: "none" } : frame}
+            facts={priorFilm ? { ...frame, ...priorFilm.sides, rows: priorFilm.height, cols: priorFilm.width } : frame}
             confirmed={false}
             label={t.prior}
             caption={`${t.priorOf} ${when(prior.at)}`}

@@ -2,15 +2,12 @@
 
 import type { Deep, Window } from "../film";
 import { send } from "./api";
+import type { FrameFacts } from "./model";
 
 const QUICK_PIXELS = 260_000; // levelled while dragging; a 2-megapixel film then keeps above 30 frames a second
 const VALUES = 65_536;
 
-export interface Loaded {
-  deep: DeepFilm;
-  rows: number;
-  cols: number;
-}
+export type Sides = Pick<FrameFacts, "patient_right" | "side_source" | "spacing">;
 
 class Sampled {
   readonly canvas = document.createElement("canvas");
@@ -52,6 +49,7 @@ export class DeepFilm implements Deep {
     low: number,
     high: number,
     private readonly inverse: boolean, // MONOCHROME1: low values are bright
+    readonly sides: Sides,
   ) {
     this.full = { centre: (low + high) / 2, width: Math.max(2, high - low) };
     let least = VALUES;
@@ -97,5 +95,13 @@ export async function loadFilm(caseId: string, frame: number): Promise<DeepFilm>
   const rows = number("X-Rows", 0);
   const cols = number("X-Columns", 0);
   const inverted = /^(1|true)$/i.test(answer.headers.get("X-Inverted") ?? "");
-  return new DeepFilm(values, cols, rows, number("X-Window-Low", 0), number("X-Window-High", 65_535), inverted);
+  const right = answer.headers.get("X-Patient-Right");
+  const source = answer.headers.get("X-Side-Source");
+  const spacing = (answer.headers.get("X-Spacing") ?? "").split(",").map(Number);
+  const sides: Sides = {
+    patient_right: right === "left" || right === "right" ? right : null,
+    side_source: source === "orientation" || source === "assumed" || source === "array" ? source : "none",
+    spacing: spacing.length === 2 ? [spacing[0]!, spacing[1]!] : null,
+  };
+  return new DeepFilm(values, cols, rows, number("X-Window-Low", 0), number("X-Window-High", 65_535), inverted, sides);
 }
